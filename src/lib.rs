@@ -1,0 +1,20 @@
+//! Subrosa: a private, ephemeral room server, its Rust client, and the end-to-end scheme between them.
+//!
+//! The modules stand in the order in which they may use each other, ground floor first:
+//!
+//! - [`secret`]: values that wipe themselves
+//! - [`protocol`]: what goes over the wire, as types
+//! - [`room`]: rooms, members, join keys and resume windows as pure data; time is passed in
+//! - [`relay`]: the shared state of a running server; carries out what a room decides
+//! - [`server`]: sockets, TLS, HTTP and the event loops
+//! - [`sealed`]: end-to-end encryption; the server side never imports it
+//! - [`client`]: the Rust client
+//! - [`cli`]: the command line
+pub mod secret;
+pub mod protocol;
+pub mod room;
+pub mod relay;
+pub mod server;
+pub mod sealed;
+pub mod client;
+pub mod cli;

@@ -1,0 +1,5 @@
+//! The `subrosa` program; everything is in [`subrosa::cli`].
+
+fn main() -> std::process::ExitCode {
+    subrosa::cli::main()
+}

@@ -1,0 +1,1 @@
+//! The shared state of a running server.
