@@ -1,1 +1,2 @@
 //! What goes over the wire, as types.
+pub mod public_key;
