@@ -10,11 +10,11 @@
 //! - [`sealed`]: end-to-end encryption; the server side never imports it
 //! - [`client`]: the Rust client
 //! - [`cli`]: the command line
-pub mod secret;
-pub mod protocol;
-pub mod room;
-pub mod relay;
-pub mod server;
-pub mod sealed;
-pub mod client;
 pub mod cli;
+pub mod client;
+pub mod protocol;
+pub mod relay;
+pub mod room;
+pub mod sealed;
+pub mod secret;
+pub mod server;

@@ -1,0 +1,221 @@
+//! WebSocket framing (RFC 6455 §5): reading a client's frames out of a buffer, writing a server's.
+//!
+//! The relay frames data itself because it owns the buffers: a frame is read in place, and an event that many members get is
+//! framed once.
+
+use std::ops::Range;
+
+/// What a frame carries (RFC 6455 §5.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opcode {
+    /// Goes on with a fragmented message.
+    Continuation,
+    /// UTF-8 text.
+    Text,
+    /// Bytes.
+    Binary,
+    /// The sender is done.
+    Close,
+    /// Asks for a pong with the same payload.
+    Ping,
+    /// Answers a ping.
+    Pong,
+}
+
+impl Opcode {
+    fn from_bits(bits: u8) -> Option<Self> {
+        Some(match bits {
+            0 => Self::Continuation,
+            1 => Self::Text,
+            2 => Self::Binary,
+            8 => Self::Close,
+            9 => Self::Ping,
+            10 => Self::Pong,
+            _ => return None,
+        })
+    }
+
+    fn bits(self) -> u8 {
+        match self {
+            Self::Continuation => 0,
+            Self::Text => 1,
+            Self::Binary => 2,
+            Self::Close => 8,
+            Self::Ping => 9,
+            Self::Pong => 10,
+        }
+    }
+
+    /// Control frames may stand between the fragments of a message (RFC 6455 §5.5).
+    pub fn is_control(self) -> bool {
+        matches!(self, Self::Close | Self::Ping | Self::Pong)
+    }
+}
+
+/// Largest payload of a control frame in bytes (RFC 6455 §5.5).
+pub const MAX_CONTROL_PAYLOAD: usize = 125;
+/// Largest header that a server writes, in bytes: two, and eight of length.
+pub const MAX_SERVER_HEADER: usize = 10;
+
+/// A client's frame header, read from the start of a buffer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientFrame {
+    /// Whether this frame ends its message.
+    pub fin: bool,
+    /// What it carries.
+    pub opcode: Opcode,
+    /// The masking key (RFC 6455 §5.3).
+    pub mask: [u8; 4],
+    /// Where the payload lies in the buffer; it may not all have arrived.
+    pub payload: Range<usize>,
+}
+
+/// Why a frame cannot be accepted. None of them can be recovered from: the stream's framing is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    /// A client must mask (RFC 6455 §5.1).
+    #[error("a client's frames must be masked")]
+    Unmasked,
+    /// No extension was negotiated that would give these bits a meaning (RFC 6455 §5.2).
+    #[error("a reserved bit is set")]
+    ReservedBit,
+    /// An opcode without a meaning (RFC 6455 §5.2).
+    #[error("the opcode is unknown")]
+    UnknownOpcode,
+    /// A control frame that is fragmented or carries more than 125 bytes (RFC 6455 §5.5).
+    #[error("a control frame is fragmented or longer than 125 bytes")]
+    BadControl,
+    /// The length is not written in its shortest form, or has its top bit set (RFC 6455 §5.2).
+    #[error("the length is not in its shortest form")]
+    BadLength,
+    /// More payload than the bound.
+    #[error("the frame is larger than the bound")]
+    TooLarge,
+}
+
+/// Reads a client's frame header from the start of `buffer`. `max_payload` bounds the payload in bytes.
+///
+/// `Ok(None)` means that the header has not all arrived.
+///
+/// # Errors
+/// What the client did wrong; the connection cannot go on.
+pub fn read_client_frame(buffer: &[u8], max_payload: usize) -> Result<Option<ClientFrame>, FrameError> {
+    let [first, second, rest @ ..] = buffer else { return Ok(None) };
+    if first & 0x70 != 0 {
+        return Err(FrameError::ReservedBit);
+    }
+    let fin = first & 0x80 != 0;
+    let opcode = Opcode::from_bits(first & 0x0f).ok_or(FrameError::UnknownOpcode)?;
+    if second & 0x80 == 0 {
+        return Err(FrameError::Unmasked);
+    }
+    let (length, header) = match second & 0x7f {
+        126 => {
+            let Some(bytes) = rest.first_chunk::<2>() else { return Ok(None) };
+            let length = u64::from(u16::from_be_bytes(*bytes));
+            if length < 126 {
+                return Err(FrameError::BadLength);
+            }
+            (length, 4)
+        }
+        127 => {
+            let Some(bytes) = rest.first_chunk::<8>() else { return Ok(None) };
+            let length = u64::from_be_bytes(*bytes);
+            if length <= u64::from(u16::MAX) || length >> 63 != 0 {
+                return Err(FrameError::BadLength);
+            }
+            (length, 10)
+        }
+        short => (u64::from(short), 2),
+    };
+    if opcode.is_control() && (!fin || length > MAX_CONTROL_PAYLOAD as u64) {
+        return Err(FrameError::BadControl);
+    }
+    let length = usize::try_from(length).ok().filter(|length| *length <= max_payload).ok_or(FrameError::TooLarge)?;
+    let Some(mask) = buffer.get(header..).and_then(<[u8]>::first_chunk::<4>) else { return Ok(None) };
+    let start = header + 4;
+    Ok(Some(ClientFrame { fin, opcode, mask: *mask, payload: start..start + length }))
+}
+
+/// Removes the mask in place (RFC 6455 §5.3).
+pub fn unmask(payload: &mut [u8], mask: [u8; 4]) {
+    let wide = u64::from_ne_bytes([mask[0], mask[1], mask[2], mask[3], mask[0], mask[1], mask[2], mask[3]]);
+    let (words, tail) = payload.as_chunks_mut::<8>();
+    for word in words {
+        *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
+    }
+    for (byte, key) in tail.iter_mut().zip(mask.iter().cycle()) {
+        *byte ^= key;
+    }
+}
+
+/// Appends the header of a server's unfragmented frame with a payload of `length` bytes. Servers do not mask (RFC 6455 §5.1).
+pub fn write_server_header(out: &mut Vec<u8>, opcode: Opcode, length: usize) {
+    out.push(0x80 | opcode.bits());
+    if length < 126 {
+        out.push(length as u8);
+    } else if let Ok(length) = u16::try_from(length) {
+        out.push(126);
+        out.extend_from_slice(&length.to_be_bytes());
+    } else {
+        out.push(127);
+        out.extend_from_slice(&(length as u64).to_be_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn client_frame(fin: bool, opcode: Opcode, mask: [u8; 4], payload: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        write_server_header(&mut out, opcode, payload.len());
+        if !fin {
+            out[0] &= 0x7f;
+        }
+        out[1] |= 0x80;
+        out.extend_from_slice(&mask);
+        let start = out.len();
+        out.extend_from_slice(payload);
+        unmask(&mut out[start..], mask);
+        out
+    }
+
+    proptest! {
+        #[test]
+        fn reads_what_a_client_writes(length in prop_oneof![0usize..300, 65_500usize..65_600], mask: [u8; 4], fin: bool) {
+            let payload: Vec<u8> = (0..length).map(|i| i as u8).collect();
+            let mut bytes = client_frame(fin, Opcode::Text, mask, &payload);
+            let frame = read_client_frame(&bytes, length).unwrap().unwrap();
+            prop_assert_eq!(frame.fin, fin);
+            prop_assert_eq!(frame.payload.end, bytes.len());
+            unmask(&mut bytes[frame.payload.clone()], frame.mask);
+            prop_assert_eq!(&bytes[frame.payload.clone()], &payload[..]);
+            for cut in 0..frame.payload.start {
+                prop_assert_eq!(read_client_frame(&bytes[..cut], length), Ok(None));
+            }
+        }
+
+        #[test]
+        fn never_panics_and_never_points_past_the_bound(bytes in proptest::collection::vec(any::<u8>(), 0..32), bound in 0usize..100_000) {
+            if let Ok(Some(frame)) = read_client_frame(&bytes, bound) {
+                prop_assert!(frame.payload.len() <= bound);
+            }
+        }
+    }
+
+    #[test]
+    fn refuses_what_the_rfc_forbids() {
+        let refused = |bytes: &[u8]| read_client_frame(bytes, 1000).unwrap_err();
+        assert_eq!(refused(&[0x81, 0x05]), FrameError::Unmasked);
+        assert_eq!(refused(&[0xc1, 0x85]), FrameError::ReservedBit);
+        assert_eq!(refused(&[0x83, 0x85]), FrameError::UnknownOpcode);
+        assert_eq!(refused(&[0x09, 0x80]), FrameError::BadControl);
+        assert_eq!(refused(&[0x89, 0xfe, 0, 126]), FrameError::BadControl);
+        assert_eq!(refused(&[0x81, 0xfe, 0, 125]), FrameError::BadLength);
+        assert_eq!(refused(&[0x81, 0xff, 0, 0, 0, 0, 0, 0, 0xff, 0xff]), FrameError::BadLength);
+        assert_eq!(refused(&[0x81, 0xff, 0x80, 0, 0, 0, 0, 1, 0, 0]), FrameError::BadLength);
+        assert_eq!(refused(&[0x81, 0xfe, 0x03, 0xe9]), FrameError::TooLarge);
+    }
+}

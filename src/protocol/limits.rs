@@ -1,0 +1,213 @@
+//! Every bound of the server, with the name under which `hello` publishes it and `--limit NAME=VALUE` sets it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! limits {
+    ($($(#[doc = $doc:literal])+ $name:ident = $default:literal, $min:literal ..= $max:literal;)*) => {
+        /// The bounds of one server. [`Limits::default`] is safe for a host on the open internet.
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        pub struct Limits {
+            $($(#[doc = $doc])+ pub $name: u64,)*
+            /// Largest event in bytes: a `joined` of a full room. Follows from the others; a client must be able to take it.
+            pub event_bytes: u64,
+        }
+
+        impl Default for Limits {
+            fn default() -> Self {
+                let mut limits = Self { $($name: $default,)* event_bytes: 0 };
+                limits.derive();
+                limits
+            }
+        }
+
+        impl Limits {
+            /// The names of the bounds that can be set, with default and description.
+            pub const TABLE: &[(&str, u64, &str)] = &[$((stringify!($name), $default, concat!($($doc),+)),)*];
+
+            fn field(&mut self, name: &str) -> Option<(&mut u64, u64, u64)> {
+                match name {
+                    $(stringify!($name) => Some((&mut self.$name, $min, $max)),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+limits! {
+    /// Largest frame from a client before its first membership, in bytes.
+    first_frame_bytes = 16_384, 1_024..=16_777_216;
+    /// Largest frame from a client that is in a room, in bytes; a message's fragments together count as one frame.
+    frame_bytes = 1_048_576, 1_024..=16_777_216;
+    /// Commands a second and connection, in the long run. A command also costs one for every 4 KiB that it hands out. Past it the server reads no further until the time is up.
+    commands_per_s = 10_000, 1..=1_000_000_000;
+    /// Commands that may come at once before `commands_per_s` holds.
+    commands_burst = 20_000, 1..=1_000_000_000;
+    /// Connections to the server.
+    connections = 100_000, 1..=10_000_000;
+    /// Connections from one IPv4 address or one IPv6 /64 network.
+    connections_per_address = 256, 1..=10_000_000;
+    /// Connections from this machine itself, where a local proxy brings everybody from one address.
+    connections_from_loopback = 100_000, 1..=10_000_000;
+    /// Rooms on the server.
+    rooms = 100_000, 1..=100_000_000;
+    /// Rooms that one connection may be in.
+    rooms_per_connection = 64, 1..=100_000;
+    /// Members of one room.
+    members_per_room = 1_024, 1..=1_000_000;
+    /// Unspent one-time keys of one room.
+    keys_per_room = 1_024, 1..=1_000_000;
+    /// Longest `name`, `username` and `client_room_id`, in bytes of UTF-8.
+    name_bytes = 128, 1..=4_096;
+    /// Longest `id` of a command, in bytes of UTF-8.
+    id_bytes = 64, 1..=1_024;
+    /// Longest public key, in bytes of PEM.
+    public_key_bytes = 2_048, 1_024..=8_192;
+    /// Longest card, in bytes as it stands in JSON.
+    card_bytes = 4_096, 0..=65_536;
+    /// Bytes that may wait for one connection to read them; past it the reader is disconnected.
+    queue_bytes = 8_388_608, 65_536..=1_099_511_627_776;
+    /// Events that may wait for one connection to read them; past it the reader is disconnected.
+    queue_events = 65_536, 16..=1_000_000_000;
+    /// Bytes that one resumable session's window holds.
+    window_bytes = 8_388_608, 65_536..=1_099_511_627_776;
+    /// Events that one resumable session's window holds.
+    window_events = 65_536, 16..=1_000_000_000;
+    /// Bytes that the windows of all sessions hold together.
+    windows_bytes = 268_435_456, 65_536..=1_099_511_627_776;
+    /// Time to come back to a session whose connection ended, in seconds.
+    resume_window_s = 60, 1..=3_600;
+    /// Time from connecting to the first command, in seconds: TCP, TLS, HTTP and WebSocket included.
+    first_command_s = 60, 1..=3_600;
+    /// Time between pings to a silent client, in seconds.
+    ping_interval_s = 25, 1..=3_600;
+    /// Time to answer a ping, in seconds.
+    pong_timeout_s = 20, 1..=3_600;
+    /// Time in which something of what waits for a client must get written, in seconds.
+    write_timeout_s = 30, 1..=3_600;
+    /// Longest life of a room in seconds; also the life of a room that asks for none. 0: no bound.
+    room_expires_s = 0, 0..=315_360_000;
+}
+
+/// Why `--limit NAME=VALUE` is refused.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LimitError {
+    /// There is no such bound.
+    #[error("there is no limit named {0:?}; `subrosa limits` lists them")]
+    Unknown(String),
+    /// Not of the form `NAME=VALUE` with a whole number.
+    #[error("a limit is written NAME=VALUE with a whole number, such as members_per_room=50")]
+    Form,
+    /// Outside what makes sense.
+    #[error("{name} must lie between {min} and {max}")]
+    Range {
+        /// The bound.
+        name: String,
+        /// Its least value.
+        min: u64,
+        /// Its largest value.
+        max: u64,
+    },
+    /// A queue could not take the largest event.
+    #[error(
+        "{name} must be at least {least}: that is the largest event, a `joined` of a room with members_per_room members"
+    )]
+    BelowEvent {
+        /// The queue's bound.
+        name: &'static str,
+        /// What it must hold.
+        least: u64,
+    },
+}
+
+/// What an entry of `joined` needs beside its card and its user name: ids, field names and the largest public key.
+const ENTRY_BYTES: u64 = 1_024;
+/// A byte of a name can take six in JSON.
+const ESCAPED: u64 = 6;
+
+impl Limits {
+    /// The default bounds with the given ones set, each as `NAME=VALUE`. Queue bounds that are not given grow with
+    /// the largest event.
+    ///
+    /// # Errors
+    /// An unknown name, a value out of range, or a queue bound below the largest event.
+    pub fn from_settings<S: AsRef<str>>(settings: impl IntoIterator<Item = S>) -> Result<Self, LimitError> {
+        let mut limits = Self::default();
+        let mut given = Vec::new();
+        for setting in settings {
+            let (name, value) = setting.as_ref().split_once('=').ok_or(LimitError::Form)?;
+            let (name, value) = (name.trim(), value.trim().replace('_', ""));
+            let value: u64 = value.parse().map_err(|_| LimitError::Form)?;
+            let (field, min, max) = limits.field(name).ok_or_else(|| LimitError::Unknown(name.to_owned()))?;
+            if !(min..=max).contains(&value) {
+                return Err(LimitError::Range { name: name.to_owned(), min, max });
+            }
+            *field = value;
+            given.push(name.to_owned());
+        }
+        limits.derive();
+        let least = limits.event_bytes;
+        for (name, bound) in [("queue_bytes", &mut limits.queue_bytes), ("window_bytes", &mut limits.window_bytes)] {
+            if *bound < least {
+                if given.iter().any(|given| given == name) {
+                    return Err(LimitError::BelowEvent { name, least });
+                }
+                *bound = least;
+            }
+        }
+        Ok(limits)
+    }
+
+    fn derive(&mut self) {
+        self.event_bytes =
+            self.members_per_room * (self.card_bytes + ENTRY_BYTES + ESCAPED * self.name_bytes) + ENTRY_BYTES;
+    }
+}
+
+impl fmt::Display for Limits {
+    /// A table for people: name, default, description.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, default, description) in Self::TABLE {
+            writeln!(f, "{name:<26}{default:>12}  {}", description.trim())?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sets_by_name_and_refuses_the_rest() {
+        let limits = Limits::from_settings(["members_per_room=50", "frame_bytes = 65_536"]).unwrap();
+        assert_eq!((limits.members_per_room, limits.frame_bytes), (50, 65_536));
+        let refused = |setting: &str| Limits::from_settings([setting]).unwrap_err();
+        assert_eq!(refused("members=1"), LimitError::Unknown("members".into()));
+        assert_eq!(refused("event_bytes=1"), LimitError::Unknown("event_bytes".into()));
+        assert_eq!(refused("rooms"), LimitError::Form);
+        assert_eq!(refused("rooms=many"), LimitError::Form);
+        assert_eq!(refused("rooms=-1"), LimitError::Form);
+        assert!(matches!(refused("rooms=0"), LimitError::Range { min: 1, .. }));
+    }
+
+    #[test]
+    fn no_queue_lies_below_the_largest_event() {
+        assert!(Limits::default().queue_bytes >= Limits::default().event_bytes);
+        let grown = Limits::from_settings(["members_per_room=10000"]).unwrap();
+        assert_eq!(grown.queue_bytes, grown.event_bytes);
+        let refused = Limits::from_settings(["members_per_room=10000", "queue_bytes=65536"]).unwrap_err();
+        assert!(matches!(refused, LimitError::BelowEvent { name: "queue_bytes", .. }));
+    }
+
+    #[test]
+    fn hello_publishes_every_name() {
+        let hello = serde_json::to_value(Limits::default()).unwrap();
+        for (name, default, description) in Limits::TABLE {
+            assert_eq!(hello[name], *default);
+            assert!(!description.is_empty());
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Join keys and resume tokens: 24 random bytes, written as 32 characters of URL-safe base64.
+//!
+//! A token is found by its [`Tag`], a keyed hash under a key of this process: finding it takes the same time whether it exists or not,
+//! and however close a guess comes. Once found it is still compared as a whole, in constant time.
+
+use std::fmt;
+
+use aws_lc_rs::hmac;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use secrecy::{ExposeSecret, SecretBox};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use crate::protocol::ids::{ID_BYTES, ID_CHARS};
+
+/// A secret of 24 random bytes that admits whoever shows it. Wiped on drop, never printed, not cloneable.
+pub struct Token(SecretBox<[u8; ID_BYTES]>);
+
+impl Token {
+    /// A new token from the operating system's randomness.
+    pub fn random() -> Self {
+        Self(SecretBox::init_with_mut(|bytes: &mut [u8; ID_BYTES]| {
+            aws_lc_rs::rand::fill(bytes).expect("the operating system's random generator answers");
+        }))
+    }
+
+    /// Reads a written token; `None` when it is not 32 characters of URL-safe base64.
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.len() != ID_CHARS {
+            return None;
+        }
+        let mut valid = false;
+        let token = SecretBox::init_with_mut(|bytes: &mut [u8; ID_BYTES]| {
+            valid = URL_SAFE_NO_PAD.decode_slice(text, bytes) == Ok(ID_BYTES);
+        });
+        valid.then_some(Self(token))
+    }
+
+    /// The written form, 32 characters, in a buffer that wipes itself.
+    pub fn expose(&self) -> Zeroizing<String> {
+        let mut text = Zeroizing::new(String::with_capacity(ID_CHARS));
+        URL_SAFE_NO_PAD.encode_string(self.0.expose_secret(), &mut text);
+        text
+    }
+
+    /// Compares in constant time.
+    pub fn matches(&self, other: &Self) -> bool {
+        self.0.expose_secret().ct_eq(other.0.expose_secret()).into()
+    }
+
+    /// A second holder of the same secret, for the one place that must keep a key and also show it.
+    pub fn duplicate(&self) -> Self {
+        Self(SecretBox::init_with_mut(|bytes: &mut [u8; ID_BYTES]| bytes.copy_from_slice(self.0.expose_secret())))
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token([REDACTED])")
+    }
+}
+
+impl Serialize for Token {
+    /// Writes the secret: only for the frame that hands it to whom it belongs.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.expose())
+    }
+}
+
+impl<'de> Deserialize<'de> for Token {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl de::Visitor<'_> for Visitor {
+            type Value = Token;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key of 32 characters")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Token, E> {
+                Token::parse(text).ok_or_else(|| E::custom("not a key"))
+            }
+        }
+        deserializer.deserialize_str(Visitor)
+    }
+}
+
+/// Where a token is filed: the first 16 bytes of its HMAC-SHA256 (RFC 2104) under the process's [`TagKey`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Tag([u8; 16]);
+
+/// The key under which this process files its tokens; random at start.
+pub struct TagKey(hmac::Key);
+
+impl TagKey {
+    /// A new key from the operating system's randomness.
+    pub fn random() -> Self {
+        let seed = Zeroizing::new(crate::protocol::ids::random::<32>());
+        Self(hmac::Key::new(hmac::HMAC_SHA256, &*seed))
+    }
+
+    /// The tag of a token.
+    pub fn tag(&self, token: &Token) -> Tag {
+        let digest = hmac::sign(&self.0, token.0.expose_secret());
+        let mut tag = [0; 16];
+        tag.copy_from_slice(&digest.as_ref()[..16]);
+        Tag(tag)
+    }
+}
+
+impl fmt::Debug for TagKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TagKey([REDACTED])")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_it_writes() {
+        let token = Token::random();
+        let again = Token::parse(&token.expose()).expect("its own writing");
+        assert!(token.matches(&again));
+        assert!(!token.matches(&Token::random()));
+    }
+
+    #[test]
+    fn refuses_other_lengths_and_alphabets() {
+        for bad in ["", &"a".repeat(31), &"a".repeat(33), &"+".repeat(32), &"=".repeat(32)] {
+            assert!(Token::parse(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_nothing() {
+        let token = Token::random();
+        assert!(!format!("{token:?}").contains(token.expose().as_str()));
+    }
+
+    #[test]
+    fn tags_depend_on_token_and_key() {
+        let (key, other) = (TagKey::random(), TagKey::random());
+        let token = Token::random();
+        assert_eq!(key.tag(&token), key.tag(&token.duplicate()));
+        assert_ne!(key.tag(&token), other.tag(&token));
+        assert_ne!(key.tag(&token), key.tag(&Token::random()));
+    }
+}
