@@ -1,1 +1,26 @@
 //! The Rust client.
+//!
+//! [`Client`] speaks the protocol over one session that outlives its connections:
+//!
+//! ```text
+//! Config → connect → TCP → TLS 1.3 (authorities or pin) → WebSocket → hello
+//!                      └ task: commands out, events in, acknowledgements, pings
+//!                              loss → back-off → connect again → resume → replay → unanswered commands again
+//! ```
+//!
+//! An application sends [commands](crate::protocol::command::Command) and reads [`Events`] in order.
+
+mod address;
+mod backoff;
+mod connection;
+mod dial;
+mod handle;
+mod request;
+mod session;
+mod tls;
+
+pub use address::{Address, AddressError, DEFAULT_PORT, Pin, PinError};
+pub use dial::ConnectError;
+pub use handle::{Client, Config, Events, ServerInfo};
+pub use request::{End, Incoming, RequestError, RequestId};
+pub use tls::{Trust, TrustError, pin_of};

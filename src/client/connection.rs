@@ -1,0 +1,288 @@
+//! The task behind a [`Client`](super::Client): keeps a connection, makes another when it breaks, and moves frames between socket,
+//! [session](super::session) and application.
+
+use std::collections::VecDeque;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::stream::SplitSink;
+use futures_util::{SinkExt, StreamExt};
+use rustls::ClientConfig;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
+
+use super::backoff::Backoff;
+use super::dial::{self, Socket};
+use super::handle::{Config, Events};
+use super::request::{End, Incoming};
+use super::session::{Out, Pending, Session};
+use crate::protocol::codes::reconnect_after;
+use crate::protocol::limits::Limits;
+
+/// An acknowledgement waits this long for company.
+const ACK_WITHIN: Duration = Duration::from_millis(250);
+/// Frames of this many bytes together go out in one write.
+const BATCH_BYTES: usize = 64 * 1024;
+/// Time for the closing words.
+const GOODBYE: Duration = Duration::from_secs(2);
+/// No announced restart takes longer than this; a server cannot make its clients wait for ever.
+const LONGEST_RESTART: Duration = Duration::from_secs(300);
+
+/// Where events wait for the application, bounded in bytes.
+pub(super) struct EventQueue {
+    events: mpsc::UnboundedSender<(Incoming, Option<OwnedSemaphorePermit>)>,
+    room: Arc<Semaphore>,
+    largest: u32,
+}
+
+/// A queue that holds twice the largest event.
+pub(super) fn queue(max_event_bytes: u32) -> (EventQueue, Events) {
+    let (events, incoming) = mpsc::unbounded_channel();
+    let largest = max_event_bytes.clamp(1, u32::MAX / 4);
+    let room = Arc::new(Semaphore::new(largest as usize * 2));
+    (EventQueue { events, room, largest }, Events { incoming })
+}
+
+impl EventQueue {
+    /// Waits for room; cancel-safe.
+    async fn room_for(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        // Small events still take memory, so none counts as nothing.
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).clamp(64, self.largest.max(64));
+        self.room.clone().acquire_many_owned(bytes.min(self.largest)).await.ok()
+    }
+
+    fn push(&self, incoming: Incoming, permit: Option<OwnedSemaphorePermit>) {
+        // An application that listens no more may still ask; its events go nowhere.
+        let _ = self.events.send((incoming, permit));
+    }
+}
+
+/// Why one connection is over.
+enum Cause {
+    /// The session is over with it.
+    End(End),
+    /// Another may take it up, at once or after the announced time.
+    Broken(Option<Duration>),
+}
+
+pub(super) struct Connection {
+    config: Config,
+    tls: Arc<ClientConfig>,
+    /// How long the server may keep a session whose connection it has yet to find dead.
+    kept_for: Duration,
+    commands: mpsc::Receiver<Pending>,
+    closing: watch::Receiver<bool>,
+    events: EventQueue,
+}
+
+impl Connection {
+    pub(super) fn new(
+        config: Config,
+        tls: Arc<ClientConfig>,
+        limits: &Limits,
+        ping_interval_s: u64,
+        commands: mpsc::Receiver<Pending>,
+        closing: watch::Receiver<bool>,
+        events: EventQueue,
+    ) -> Self {
+        let kept_for = limits.resume_window_s.saturating_add(ping_interval_s).saturating_add(limits.pong_timeout_s);
+        // An hour bounds what a server can make of these numbers.
+        let kept_for = Duration::from_secs(kept_for.min(3_600));
+        Self { config, tls, kept_for, commands, closing, events }
+    }
+
+    /// Runs until the session is over.
+    pub(super) async fn run(mut self, socket: Socket, mut session: Session, mut first: Vec<Out>) {
+        let mut socket = socket;
+        let mut backoff = Backoff::default();
+        let end = loop {
+            let announced = match self.serve(socket, &mut session, std::mem::take(&mut first), &mut backoff).await {
+                Cause::End(end) => break end,
+                Cause::Broken(_) if !session.resumable() => break End::SessionLost,
+                Cause::Broken(announced) => announced,
+            };
+            self.events.push(Incoming::Away, None);
+            match self.reconnect(announced, &mut backoff).await {
+                Ok((next, token)) => {
+                    session.reconnected(token, &mut first);
+                    socket = next;
+                }
+                Err(end) => break end,
+            }
+        };
+        session.end(&end);
+        self.commands.close();
+        while let Ok(unsent) = self.commands.try_recv() {
+            let mut nothing = Vec::new();
+            session.submit(unsent, &mut nothing);
+        }
+        session.end(&end);
+        self.events.push(Incoming::Ended(end), None);
+    }
+
+    /// Dials until there is a connection, the session cannot live any more, or the application ends it.
+    async fn reconnect(
+        &mut self,
+        announced: Option<Duration>,
+        backoff: &mut Backoff,
+    ) -> Result<(Socket, crate::secret::Token), End> {
+        let give_up = Instant::now() + self.kept_for + announced.unwrap_or_default();
+        let mut wait = announced.unwrap_or_else(|| backoff.next());
+        let max_event = self.config.max_event_bytes as usize;
+        loop {
+            let dial = async {
+                tokio::time::sleep(wait).await;
+                dial::dial(&self.config.server, &self.tls, max_event, self.config.connect_within).await
+            };
+            tokio::select! {
+                () = asked_to_close(&mut self.closing) => return Err(End::Closed),
+                () = sleep_until(give_up) => return Err(End::SessionLost),
+                dialled = dial => if let Ok((socket, hello)) = dialled {
+                    return Ok((socket, hello.resume_token));
+                },
+            }
+            wait = backoff.next();
+        }
+    }
+
+    /// One connection's life.
+    async fn serve(&mut self, socket: Socket, session: &mut Session, first: Vec<Out>, backoff: &mut Backoff) -> Cause {
+        let (sink, mut stream) = socket.split();
+        let (out, frames) = mpsc::unbounded_channel();
+        let mut writer = pin!(write(sink, frames, self.config.pong_within));
+        // What came in and finds no room with the application. While there is any, nothing more is read.
+        let mut waiting = VecDeque::new();
+        let mut restart = None;
+        let mut todo = first;
+        let mut silent_since = Instant::now();
+        let mut pinged = false;
+        let mut ack_at = None;
+        loop {
+            for what in todo.drain(..) {
+                match what {
+                    Out::Send(frame) => drop(out.send(Message::Text(frame))),
+                    Out::Deliver(incoming, bytes) => waiting.push_back((incoming, bytes)),
+                    Out::Restarting(ms) => restart = Some(Duration::from_millis(ms).min(LONGEST_RESTART)),
+                    Out::Lost => return Cause::End(End::SessionLost),
+                }
+            }
+            if session.is_live() {
+                backoff.reset();
+            }
+            if let Some(ack) = session.ack(false) {
+                drop(out.send(Message::Text(ack)));
+            }
+            ack_at = session.owes_ack().then(|| ack_at.unwrap_or_else(|| Instant::now() + ACK_WITHIN));
+            let patience =
+                if pinged { self.config.ping_after + self.config.pong_within } else { self.config.ping_after };
+            tokio::select! {
+                () = asked_to_close(&mut self.closing) => {
+                    let close = CloseFrame { code: CloseCode::Normal, reason: Utf8Bytes::default() };
+                    let _ = out.send(Message::Close(Some(close)));
+                    drop(out);
+                    let goodbye = async {
+                        writer.as_mut().await;
+                        while let Some(Ok(_)) = stream.next().await {}
+                    };
+                    let _ = timeout(GOODBYE, goodbye).await;
+                    return Cause::End(End::Closed);
+                }
+                () = &mut writer => return Cause::Broken(restart),
+                permit = self.events.room_for(waiting.front().map_or(0, |(_, bytes)| *bytes)), if !waiting.is_empty() => {
+                    if let Some((incoming, _)) = waiting.pop_front() {
+                        self.events.push(*incoming, permit);
+                    }
+                    // Nothing was read while this waited: the silence was ours.
+                    silent_since = Instant::now();
+                }
+                frame = stream.next(), if waiting.is_empty() => {
+                    (silent_since, pinged) = (Instant::now(), false);
+                    match frame {
+                        Some(Ok(Message::Text(text))) => if session.receive(&text, &mut todo).is_err() {
+                            return Cause::End(End::Protocol);
+                        },
+                        Some(Ok(Message::Close(close))) => {
+                            let _ = timeout(GOODBYE, stream.next()).await;
+                            return closed_by_server(close, restart);
+                        }
+                        Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                        Some(Ok(Message::Binary(_) | Message::Frame(_))) => return Cause::End(End::Protocol),
+                        Some(Err(error)) => return broken(&error, restart),
+                        None => return Cause::Broken(restart),
+                    }
+                }
+                command = self.commands.recv(), if session.takes_commands() => match command {
+                    Some(command) => session.submit(command, &mut todo),
+                    // The last handle is gone; `closing` says the same in the next turn.
+                    None => tokio::task::yield_now().await,
+                },
+                () = sleep_until(silent_since + patience), if waiting.is_empty() => {
+                    if pinged {
+                        return Cause::Broken(restart);
+                    }
+                    pinged = true;
+                    let _ = out.send(Message::Ping(tungstenite::Bytes::new()));
+                }
+                () = sleep_until(ack_at.unwrap_or(silent_since)), if ack_at.is_some() => {
+                    ack_at = None;
+                    if let Some(ack) = session.ack(true) {
+                        drop(out.send(Message::Text(ack)));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Waits until the application closes the session or has dropped its last handle.
+async fn asked_to_close(closing: &mut watch::Receiver<bool>) {
+    let _ = closing.wait_for(|closing| *closing).await;
+}
+
+/// What the server's close frame means.
+fn closed_by_server(close: Option<CloseFrame>, restart: Option<Duration>) -> Cause {
+    let Some(CloseFrame { code, reason }) = close else { return Cause::Broken(restart) };
+    let code = u16::from(code);
+    if reconnect_after(code) {
+        return Cause::Broken(restart);
+    }
+    // The text goes to people, and the server is not trusted.
+    let reason = reason.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').collect();
+    Cause::End(End::ServerClosed { code, reason })
+}
+
+/// What a failed connection means: a broken one may come back, a server that does not keep to the protocol may not.
+fn broken(error: &tungstenite::Error, restart: Option<Duration>) -> Cause {
+    use tungstenite::error::ProtocolError;
+    match error {
+        tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Cause::Broken(restart),
+        tungstenite::Error::Protocol(_) | tungstenite::Error::Capacity(_) | tungstenite::Error::Utf8(_) => {
+            Cause::End(End::Protocol)
+        }
+        _ => Cause::Broken(restart),
+    }
+}
+
+/// Writes frames, all that wait in one go. Ends when the connection breaks, stands still for `within`, or nothing can come any more.
+async fn write(mut sink: SplitSink<Socket, Message>, mut frames: mpsc::UnboundedReceiver<Message>, within: Duration) {
+    while let Some(frame) = frames.recv().await {
+        let batch = async {
+            let mut bytes = frame.len();
+            sink.feed(frame).await?;
+            while bytes < BATCH_BYTES {
+                let Ok(frame) = frames.try_recv() else { break };
+                bytes += frame.len();
+                sink.feed(frame).await?;
+            }
+            sink.flush().await
+        };
+        match timeout(within, batch).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) | Err(_) => return,
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! The application's side of a connection: [`Client`] to ask, [`Events`] to listen.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
+
+use super::address::Address;
+use super::connection::{self, Connection};
+use super::dial::{self, ConnectError};
+use super::request::{End, Incoming, RequestError, RequestId, repeats};
+use super::session::{Pending, Reply, Session};
+use super::tls::{self, Trust};
+use crate::protocol::command::Command;
+use crate::protocol::event::Event;
+use crate::protocol::limits::Limits;
+
+/// Where to connect to and how patiently. [`Config::new`] gives the usual times.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The server.
+    pub server: Address,
+    /// What proves that it is the right one.
+    pub trust: Trust,
+    /// Time for one attempt to connect, from the name look-up to the server's greeting. 15 s.
+    pub connect_within: Duration,
+    /// Time for a command to be answered, new connections included. 120 s: longer than a server keeps a session by default.
+    pub answer_within: Duration,
+    /// A ping goes out when nothing came in for this long; below 30 s, so that proxies keep the connection. 20 s.
+    pub ping_after: Duration,
+    /// The connection counts as dead when nothing came in for this long after a ping, or nothing could be written. 15 s.
+    pub pong_within: Duration,
+    /// Largest event that is accepted, in bytes. 16 MiB. Twice this may wait for the application before reading pauses.
+    pub max_event_bytes: u32,
+}
+
+impl Config {
+    /// The usual times for `server`.
+    pub fn new(server: Address, trust: Trust) -> Self {
+        Self {
+            server,
+            trust,
+            connect_within: Duration::from_secs(15),
+            answer_within: Duration::from_secs(120),
+            ping_after: Duration::from_secs(20),
+            pong_within: Duration::from_secs(15),
+            max_event_bytes: 16 * 1024 * 1024,
+        }
+    }
+}
+
+/// What the server said of itself.
+#[derive(Debug)]
+pub struct ServerInfo {
+    /// Name and version.
+    pub server: String,
+    /// A word from the host to its users; may be empty. Not checked for the terminal.
+    pub notice: String,
+    /// Every bound of the server.
+    pub limits: Limits,
+}
+
+/// Orders of commands must be that of their ids, so both are made under one lock.
+struct Queue {
+    next_id: u64,
+}
+
+struct Shared {
+    queue: Mutex<Queue>,
+    commands: mpsc::Sender<Pending>,
+    /// Dropping or setting it ends the session.
+    closing: watch::Sender<bool>,
+    answer_within: Duration,
+    info: ServerInfo,
+}
+
+/// One session with a server. Cheap to clone; the session ends when the last clone is gone or [`close`](Self::close) is called.
+///
+/// A session survives its connections: when one breaks, another is made and everything missed arrives in order. Only when the server has
+/// given the session up does it end, with [`Incoming::Ended`].
+#[derive(Clone)]
+pub struct Client(Arc<Shared>);
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("server", &self.0.info.server).finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// Connects. The events must be read: when too many wait, nothing more is taken from the server, answers included.
+    ///
+    /// # Errors
+    /// Why there is no connection. It is tried once.
+    pub async fn connect(config: Config) -> Result<(Self, Events), ConnectError> {
+        let tls = tls::config(config.trust)?;
+        let max_event = config.max_event_bytes as usize;
+        let (socket, hello) = dial::dial(&config.server, &tls, max_event, config.connect_within).await?;
+        // A few wait here; the session counts what it takes.
+        let (commands, commands_in) = mpsc::channel(64);
+        let (closing, closing_seen) = watch::channel(false);
+        let (events, events_out) = connection::queue(config.max_event_bytes);
+        let answer_within = config.answer_within;
+        let info = ServerInfo { server: hello.server, notice: hello.notice, limits: hello.limits };
+        let mut first = Vec::new();
+        let session = Session::new(hello.resume_token, &mut first);
+        let connection =
+            Connection::new(config, tls, &info.limits, hello.ping_interval_s, commands_in, closing_seen, events);
+        tokio::spawn(connection.run(socket, session, first));
+        let queue = Mutex::new(Queue { next_id: 1 });
+        Ok((Self(Arc::new(Shared { queue, commands, closing, answer_within, info })), events_out))
+    }
+
+    /// What the server said of itself when the session began.
+    pub fn server(&self) -> &ServerInfo {
+        &self.0.info
+    }
+
+    /// Sends a command and waits for its answer. It survives a change of connection. The answer is taken out of the stream of events, so how it
+    /// stands to them is not known; where that matters, use [`submit`](Self::submit).
+    ///
+    /// # Errors
+    /// The server refused, did not answer in time, or the session is over. Dropping the future gives the answer up, not the command.
+    pub async fn request(&self, command: Command<'_>) -> Result<Event, RequestError> {
+        let (waiter, answer) = oneshot::channel();
+        let ask = async {
+            self.queue(&command, Reply::Waiter(waiter)).await?;
+            // The task answers all that it has taken; it drops the rest when it ends.
+            answer.await.unwrap_or(Err(RequestError::Ended(End::Closed)))
+        };
+        tokio::time::timeout(self.0.answer_within, ask).await.unwrap_or(Err(RequestError::Timeout))
+    }
+
+    /// Sends a command whose answer arrives as [`Incoming::Answer`] in its place among the events. Commands are carried out in the order of
+    /// their submission.
+    ///
+    /// # Errors
+    /// The command is too large, or the session is over.
+    pub async fn submit(&self, command: Command<'_>) -> Result<RequestId, RequestError> {
+        self.queue(&command, Reply::Stream).await
+    }
+
+    /// Ends the session: the memberships end as they do when a member is lost. Leave rooms first to spare the others the wait. Commands without
+    /// an answer are given up. Returns when the connection is closed.
+    pub async fn close(&self) {
+        self.0.closing.send_replace(true);
+        self.0.commands.closed().await;
+    }
+
+    async fn queue(&self, command: &Command<'_>, reply: Reply) -> Result<RequestId, RequestError> {
+        let ended = || RequestError::Ended(End::Closed);
+        let place = self.0.commands.reserve().await.map_err(|_| ended())?;
+        let mut queue = self.0.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let id = RequestId::new(queue.next_id);
+        let frame = command.to_frame(Some(&id.to_string()));
+        if frame.len() as u64 > self.0.info.limits.frame_bytes {
+            return Err(RequestError::TooLarge);
+        }
+        queue.next_id += 1;
+        place.send(Pending { id, frame: frame.into(), reply, repeats: repeats(command) });
+        Ok(id)
+    }
+}
+
+/// What comes in, in order. Ends with [`Incoming::Ended`].
+pub struct Events {
+    pub(super) incoming: mpsc::UnboundedReceiver<(Incoming, Option<OwnedSemaphorePermit>)>,
+}
+
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Events")
+    }
+}
+
+impl Events {
+    /// The next; `None` after [`Incoming::Ended`]. Cancel-safe: a dropped future takes nothing with it.
+    pub async fn next(&mut self) -> Option<Incoming> {
+        // The permit goes with the event: its bytes no longer count as waiting.
+        self.incoming.recv().await.map(|(incoming, _)| incoming)
+    }
+}

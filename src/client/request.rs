@@ -1,0 +1,110 @@
+//! What passes between an application and its connection: requests and their errors, and what comes in.
+
+use crate::protocol::command::Command;
+use crate::protocol::event::{Event, Gap, RefusalData};
+
+/// Names a command of this session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(u64);
+
+impl RequestId {
+    pub(crate) fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// Reads the form on the wire; `None` for ids that are not of this kind.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let number: u64 = text.parse().ok()?;
+        // One number has one writing.
+        (number.to_string() == text).then_some(Self(number))
+    }
+}
+
+impl std::fmt::Display for RequestId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Why a command has no answer, or a refusal for one.
+#[derive(Debug, thiserror::Error)]
+pub enum RequestError {
+    /// The server refused.
+    #[error("{}", .0.msg)]
+    Refused(RefusalData),
+    /// No answer came in time. The command may still be carried out.
+    #[error("the server did not answer in time")]
+    Timeout,
+    /// The command is larger than the server takes (`frame_bytes`); it was not sent.
+    #[error("that is more than the server takes at once")]
+    TooLarge,
+    /// The answer was among events that the server could not keep while the connection was away. Whether the command was carried out is
+    /// not known, and repeating it could do harm.
+    #[error("the answer was lost while the connection was away")]
+    Uncertain,
+    /// The session is over.
+    #[error("{0}")]
+    Ended(End),
+}
+
+/// Why a session is over.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum End {
+    /// This side closed it.
+    #[error("the connection is closed")]
+    Closed,
+    /// The server does not know the session any more: it was away for longer than the server keeps one, or the server was started anew.
+    #[error("the connection was away for too long; the server has given up this membership")]
+    SessionLost,
+    /// The server closed the connection for good.
+    #[error("the server ended the connection for good ({reason}, code {code})")]
+    ServerClosed {
+        /// The WebSocket close code.
+        code: u16,
+        /// What the server says; checked to be printable.
+        reason: String,
+    },
+    /// The server broke the protocol.
+    #[error("the server sent something that is not of the protocol")]
+    Protocol,
+}
+
+/// What comes in, in order.
+#[derive(Debug)]
+pub enum Incoming {
+    /// An event.
+    Event(Event),
+    /// The answer to a [submitted](super::Client::submit) command, in its place among the events.
+    Answer {
+        /// The command.
+        id: RequestId,
+        /// Its answer; never [`RequestError::Timeout`] or [`RequestError::Ended`].
+        answer: Result<Event, RequestError>,
+    },
+    /// Events are missing: the server could not keep all that happened while the connection was away.
+    Gap(Gap),
+    /// The connection is gone; it is being made anew. Nothing is lost yet.
+    Away,
+    /// The connection is back and everything that was missed came before this.
+    Resumed,
+    /// Nothing comes any more.
+    Ended(End),
+}
+
+/// Whether carrying this out twice does no harm beyond a spare key. A send is carried out once by its id; the others come to the same.
+pub(crate) fn repeats(command: &Command<'_>) -> bool {
+    !matches!(command, Command::CreateRoom(_))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_have_one_writing() {
+        assert_eq!(RequestId::parse("7"), Some(RequestId(7)));
+        for other in ["", "07", "+7", "-7", "sync-7", "99999999999999999999999"] {
+            assert_eq!(RequestId::parse(other), None, "{other}");
+        }
+    }
+}

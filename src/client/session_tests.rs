@@ -1,0 +1,220 @@
+use super::*;
+use crate::protocol::command::{Command, InRoom};
+use crate::protocol::ids::RoomId;
+
+/// Frames that the session wants written, as JSON.
+fn sent(out: &mut Vec<Out>) -> Vec<serde_json::Value> {
+    let mut frames = Vec::new();
+    out.retain(|what| match what {
+        Out::Send(frame) => {
+            frames.push(serde_json::from_str(frame).unwrap());
+            false
+        }
+        _ => true,
+    });
+    frames
+}
+
+fn delivered(out: &mut Vec<Out>) -> Vec<Incoming> {
+    out.drain(..).filter_map(|what| if let Out::Deliver(incoming, _) = what { Some(*incoming) } else { None }).collect()
+}
+
+fn token() -> (Token, String) {
+    let token = Token::random();
+    let text = token.expose().to_string();
+    (token, text)
+}
+
+/// A session that the server keeps, its first connection's token, and nothing left to do.
+fn resumable() -> (Session, String, Vec<Out>) {
+    let mut out = Vec::new();
+    let (token, text) = token();
+    let mut session = Session::new(token, &mut out);
+    assert_eq!(sent(&mut out)[0]["cmd"], "resume");
+    session.receive(r#"{"cmd":"resumed","id":"resume-1","data":{"seq":0}}"#, &mut out).unwrap();
+    assert!(session.resumable() && out.is_empty());
+    (session, text, out)
+}
+
+fn command(id: u64, repeats: bool) -> Pending {
+    let room = RoomId::random();
+    let frame = Command::ListMembers(InRoom { room_id: room.as_str().into() }).to_frame(Some(&id.to_string()));
+    Pending { id: RequestId::new(id), frame: frame.into(), reply: Reply::Stream, repeats }
+}
+
+fn left(session: &mut Session, out: &mut Vec<Out>) {
+    let (room, user) = (RoomId::random(), RoomId::random());
+    let text = format!(r#"{{"cmd":"user-left","data":{{"room_id":"{room}","user_id":"{user}","reason":"left"}}}}"#);
+    session.receive(&text, out).unwrap();
+}
+
+fn receive(session: &mut Session, out: &mut Vec<Out>, text: &str) {
+    session.receive(text, out).unwrap();
+}
+
+#[test]
+fn acknowledges_every_64_events_or_when_asked() {
+    let (mut session, _, mut out) = resumable();
+    assert!(session.ack(true).is_none() && !session.owes_ack());
+    for _ in 0..63 {
+        left(&mut session, &mut out);
+    }
+    assert!(session.ack(false).is_none() && session.owes_ack());
+    receive(&mut session, &mut out, r#"{"cmd":"of-a-newer-server","data":{}}"#);
+    assert_eq!(session.ack(false).unwrap().as_str(), r#"{"cmd":"ack","data":{"seq":64}}"#);
+    assert!(session.ack(true).is_none());
+    left(&mut session, &mut out);
+    assert_eq!(session.ack(true).unwrap().as_str(), r#"{"cmd":"ack","data":{"seq":65}}"#);
+}
+
+#[test]
+fn acknowledges_early_when_events_are_large() {
+    let (mut session, _, mut out) = resumable();
+    let large = format!(r#"{{"cmd":"of-a-newer-server","data":{{"x":"{}"}}}}"#, "x".repeat(ACK_BYTES));
+    receive(&mut session, &mut out, &large);
+    assert!(session.ack(false).is_some());
+}
+
+#[test]
+fn counts_all_but_the_four_that_have_no_number() {
+    let (mut session, _, mut out) = resumable();
+    receive(&mut session, &mut out, r#"{"cmd":"restarting","data":{"reconnect_in_ms":5}}"#);
+    receive(&mut session, &mut out, r#"{"cmd":"error","data":{"code":"bad-json","msg":""}}"#);
+    receive(&mut session, &mut out, r#"{"cmd":"gap","data":{"from":2,"to":9,"reason":"window"}}"#);
+    left(&mut session, &mut out);
+    assert_eq!(session.ack(true).unwrap().as_str(), r#"{"cmd":"ack","data":{"seq":10}}"#);
+    assert!(matches!(out[0], Out::Restarting(5)));
+}
+
+#[test]
+fn takes_the_session_up_and_repeats_what_stayed_unanswered() {
+    let (mut session, first, mut out) = resumable();
+    session.submit(command(1, true), &mut out);
+    session.submit(command(2, true), &mut out);
+    assert_eq!(sent(&mut out).len(), 2);
+    left(&mut session, &mut out);
+    out.clear();
+
+    session.reconnected(token().0, &mut out);
+    let frames = sent(&mut out);
+    assert_eq!((&frames[0]["data"]["token"], &frames[0]["data"]["last_seq"]), (&first.into(), &1.into()));
+    // What is asked meanwhile waits.
+    session.submit(command(3, true), &mut out);
+    assert!(sent(&mut out).is_empty());
+    receive(&mut session, &mut out, r#"{"cmd":"resumed","id":"resume-2","data":{"seq":1}}"#);
+    let sync = sent(&mut out);
+    assert_eq!((sync.len(), &sync[0]["cmd"], &sync[0]["data"]["seq"]), (1, &"ack".into(), &1.into()));
+    // The replay has one of the answers.
+    receive(&mut session, &mut out, r#"{"cmd":"list-members-error","id":"1","data":{"code":"denied","msg":"no"}}"#);
+    assert!(!session.is_live() && sent(&mut out).is_empty());
+    receive(&mut session, &mut out, &format!(r#"{{"cmd":"ack","id":{},"data":{{"seq":1}}}}"#, sync[0]["id"]));
+    assert!(session.is_live());
+    let again: Vec<_> = sent(&mut out).iter().map(|frame| frame["id"].clone()).collect();
+    assert_eq!(again, ["2", "3"]);
+    let told = delivered(&mut out);
+    assert!(matches!(told[0], Incoming::Answer { answer: Err(RequestError::Refused(_)), .. }));
+    assert!(matches!(told[1], Incoming::Resumed));
+}
+
+#[test]
+fn an_answer_to_an_older_sync_ends_no_replay() {
+    let (mut session, _, mut out) = resumable();
+    session.reconnected(token().0, &mut out);
+    receive(&mut session, &mut out, r#"{"cmd":"resumed","data":{"seq":0}}"#);
+    let older = sent(&mut out)[1]["id"].clone();
+    session.reconnected(token().0, &mut out);
+    receive(&mut session, &mut out, r#"{"cmd":"resumed","data":{"seq":0}}"#);
+    receive(&mut session, &mut out, &format!(r#"{{"cmd":"ack","id":{older},"data":{{"seq":0}}}}"#));
+    assert!(!session.is_live());
+}
+
+#[test]
+fn tries_the_newest_token_first_and_then_the_older() {
+    let (mut session, first, mut out) = resumable();
+    let (second, second_text) = token();
+    session.reconnected(second, &mut out);
+    assert_eq!(sent(&mut out)[0]["data"]["token"], first.as_str());
+    // No answer came before this connection broke as well.
+    session.reconnected(token().0, &mut out);
+    assert_eq!(sent(&mut out)[0]["data"]["token"], second_text.as_str());
+    receive(&mut session, &mut out, r#"{"cmd":"resume-error","id":"resume-3","data":{"code":"denied","msg":""}}"#);
+    assert_eq!(sent(&mut out)[0]["data"]["token"], first.as_str());
+    receive(&mut session, &mut out, r#"{"cmd":"resume-error","id":"resume-4","data":{"code":"denied","msg":""}}"#);
+    assert!(matches!(out[..], [Out::Lost]));
+}
+
+#[test]
+fn after_success_only_the_newest_token_counts() {
+    let (mut session, _, mut out) = resumable();
+    let (second, second_text) = token();
+    session.reconnected(second, &mut out);
+    receive(&mut session, &mut out, r#"{"cmd":"resumed","data":{"seq":0}}"#);
+    out.clear();
+    session.reconnected(token().0, &mut out);
+    assert_eq!(sent(&mut out)[0]["data"]["token"], second_text.as_str());
+    receive(&mut session, &mut out, r#"{"cmd":"resume-error","id":"resume-4","data":{"code":"denied","msg":""}}"#);
+    assert!(matches!(out[..], [Out::Lost]));
+}
+
+#[test]
+fn a_loss_is_told_and_nothing_comes_twice() {
+    let (mut session, _, mut out) = resumable();
+    for _ in 0..3 {
+        left(&mut session, &mut out);
+    }
+    session.reconnected(token().0, &mut out);
+    out.clear();
+    // The server repeats event 3, has lost 4 to 6, and goes on.
+    receive(&mut session, &mut out, r#"{"cmd":"resumed","data":{"seq":2}}"#);
+    left(&mut session, &mut out);
+    receive(&mut session, &mut out, r#"{"cmd":"gap","data":{"from":4,"to":6,"reason":"window"}}"#);
+    left(&mut session, &mut out);
+    let told = delivered(&mut out);
+    assert!(matches!(told[..], [Incoming::Gap(Gap { from: 4, to: 6, .. }), Incoming::Event(_)]), "{told:?}");
+    // A server that leaves events out without a word is found out.
+    session.reconnected(token().0, &mut out);
+    out.clear();
+    receive(&mut session, &mut out, r#"{"cmd":"resumed","data":{"seq":9}}"#);
+    assert!(matches!(delivered(&mut out)[..], [Incoming::Gap(Gap { from: 8, to: 9, .. })]));
+}
+
+#[test]
+fn what_must_not_happen_twice_is_not_repeated_after_a_loss() {
+    let (mut session, _, mut out) = resumable();
+    session.submit(command(1, false), &mut out);
+    session.reconnected(token().0, &mut out);
+    receive(&mut session, &mut out, r#"{"cmd":"resumed","data":{"seq":0}}"#);
+    session.submit(command(2, false), &mut out);
+    receive(&mut session, &mut out, r#"{"cmd":"gap","data":{"from":1,"to":4,"reason":"memory"}}"#);
+    out.retain(|what| matches!(what, Out::Send(_)));
+    let sync = sent(&mut out).pop().unwrap();
+    receive(&mut session, &mut out, &format!(r#"{{"cmd":"ack","id":{},"data":{{"seq":0}}}}"#, sync["id"]));
+    assert_eq!(sent(&mut out)[0]["id"], "2");
+    let told = delivered(&mut out);
+    assert!(
+        matches!(told[1], Incoming::Answer { id, answer: Err(RequestError::Uncertain) } if id == RequestId::new(1))
+    );
+}
+
+#[test]
+fn refuses_what_is_not_of_the_protocol() {
+    let (mut session, _, mut out) = resumable();
+    for bad in
+        ["", "[]", r#"{"cmd":"user-left","data":{}}"#, r#"{"cmd":"gap","data":{"from":3,"to":2,"reason":"window"}}"#]
+    {
+        assert!(session.receive(bad, &mut out).is_err(), "{bad}");
+    }
+    assert!(out.is_empty());
+}
+
+#[test]
+fn takes_no_more_commands_than_it_can_keep() {
+    let (mut session, _, mut out) = resumable();
+    for id in 0..MAX_PENDING as u64 {
+        assert!(session.takes_commands());
+        session.submit(command(id, true), &mut out);
+    }
+    assert!(!session.takes_commands());
+    receive(&mut session, &mut out, r#"{"cmd":"list-members-error","id":"5","data":{"code":"denied","msg":""}}"#);
+    assert!(session.takes_commands());
+}
