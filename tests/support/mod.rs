@@ -1,0 +1,4 @@
+//! What integration tests share.
+#![allow(dead_code, unreachable_pub, reason = "each test uses a part")]
+
+pub mod script;
