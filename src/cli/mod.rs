@@ -1,6 +1,67 @@
-//! The command line.
+//! The command line: one file a command. [`main`] parses, sets up logging, and hands over.
+
+mod serve;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::protocol::limits::Limits;
+
+/// A private, ephemeral room server, and a chat over it.
+///
+/// Without a command it serves on 127.0.0.1:5656.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: serve::Serve,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs a room server.
+    Serve(serve::Serve),
+    /// Lists the bounds that `serve --limit NAME=VALUE` sets, with their defaults.
+    Limits,
+}
+
+/// What a command fails with; printed for people.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Parses the command line and runs what it asks for.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+pub fn main() -> ExitCode {
+    let Cli { command, serve } = Cli::parse();
+    let done = match command.unwrap_or(Command::Serve(serve)) {
+        Command::Serve(serve) => serve.run(),
+        Command::Limits => say(&Limits::default()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let _ = writeln!(std::io::stderr(), "subrosa: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints to standard output; a reader that went away (`| head`) is no failure.
+fn say(what: &dyn std::fmt::Display) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match write!(out, "{what}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Sends log lines to standard error. `RUST_LOG` chooses their level; by default it is `info`, which names nobody.
+fn log_to_stderr() {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    // Only the first call of a process counts; tests may come second.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(std::io::stderr).try_init();
 }

@@ -292,7 +292,7 @@ pub struct Sent {
     /// Kept for members whose connection is away.
     pub held: Vec<UserId>,
     /// Not in the room (any more), or past what can be kept for them.
-    pub absent: Vec<String>,
+    pub absent: Vec<UserId>,
 }
 
 /// `user-left`.

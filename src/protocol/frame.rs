@@ -5,6 +5,8 @@
 
 use std::ops::Range;
 
+use bytes::Bytes;
+
 /// What a frame carries (RFC 6455 §5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opcode {
@@ -160,6 +162,54 @@ pub fn write_server_header(out: &mut Vec<u8>, opcode: Opcode, length: usize) {
     } else {
         out.push(127);
         out.extend_from_slice(&(length as u64).to_be_bytes());
+    }
+}
+
+/// A server's text frame, ready for the socket: made once, however many connections get it.
+///
+/// The tail is what recipients of one packet share, held once for all of them; the head carries the WebSocket header.
+#[derive(Clone)]
+pub struct TextFrame {
+    head: Bytes,
+    tail: Bytes,
+}
+
+impl TextFrame {
+    /// A frame whose text is `parts` and then `tail`.
+    pub fn new(parts: &[&[u8]], tail: Bytes) -> Self {
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        let mut head = Vec::with_capacity(MAX_SERVER_HEADER + length);
+        write_server_header(&mut head, Opcode::Text, length + tail.len());
+        for part in parts {
+            head.extend_from_slice(part);
+        }
+        Self { head: head.into(), tail }
+    }
+
+    /// A frame with this text.
+    pub fn text(text: &[u8]) -> Self {
+        Self::new(&[text], Bytes::new())
+    }
+
+    /// The bytes to write, in two parts.
+    pub fn parts(&self) -> [&[u8]; 2] {
+        [&self.head, &self.tail]
+    }
+
+    /// Bytes on the wire before encryption.
+    pub fn len(&self) -> usize {
+        self.head.len() + self.tail.len()
+    }
+
+    /// Never: a frame has a header.
+    pub fn is_empty(&self) -> bool {
+        self.head.is_empty()
+    }
+}
+
+impl std::fmt::Debug for TextFrame {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "TextFrame({} bytes)", self.len())
     }
 }
 

@@ -1,1 +1,18 @@
-//! Rooms as pure data.
+//! Rooms as pure data: members, join keys, and the windows that let a session outlive its connection.
+//!
+//! Nothing here knows of sockets, tasks or the clock: time is passed in as milliseconds since the server's start, and what a room decides is
+//! carried out by the relay. A [`Room`] holds for each member a handle of the relay's choosing.
+
+mod keys;
+mod members;
+mod window;
+
+pub use keys::{JoinKeys, KeyLife};
+pub use members::{Admission, Aftermath, Member, Newcomer, Refusal, Room, RoomOptions, WayIn};
+pub use window::{Bounds, Delivery, OutOfRange, Window};
+
+/// Milliseconds since the server's start.
+pub type Millis = u64;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+//! Sending: one payload to one member, or a packet with a payload for each of several.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use foldhash::fast::RandomState;
+use serde_json::value::RawValue;
+
+use super::execute::{Refused, refused};
+use super::lock;
+use super::session::{Fate, Outcome, Session, SessionHandle};
+use crate::protocol::codes::ErrorCode;
+use crate::protocol::command::{SendMessage, SendMessages, is_sound_string};
+use crate::protocol::event::{Event, MessageHead, Sent};
+use crate::protocol::frame::TextFrame;
+use crate::protocol::ids::{RoomId, UserId, well_formed};
+use crate::room::Room;
+
+/// A `shared` payload up to this size is copied for each recipient, which costs less than sharing it.
+const SHARE_FROM: usize = 1024;
+
+impl Session {
+    pub(super) fn send_message(
+        self: &Arc<Self>,
+        command: &SendMessage<'_>,
+        id: Option<&str>,
+    ) -> Result<Outcome, Refused> {
+        let acting = self.member_of(&command.room_id)?;
+        if !is_sound_string(command.content) {
+            return Err(refused(ErrorCode::BadRequest, "content"));
+        }
+        if id.is_some_and(|id| self.answer_again(id)) {
+            return Ok(Outcome::default());
+        }
+        let frame = TextFrame::new(&acting.head.parts(command.content, None), Bytes::new());
+        let bytes_out = frame.len();
+        let guard = lock(&acting.cell.room);
+        let room = guard.as_ref().ok_or(ErrorCode::Denied)?;
+        room.member(&acting.user).ok_or(ErrorCode::Denied)?;
+        let (user, fate) = deliver(room, &command.to_user_id, frame)?;
+        match id {
+            Some(id) => {
+                let mut sent = Sent { room_id: RoomId::parse(&command.room_id), ..Sent::default() };
+                file(&mut sent, user, fate);
+                self.answer_send(id, &Event::Sent(sent));
+            }
+            // Without an id there is no answer that could say it.
+            None if fate == Fate::Lost => return Err(ErrorCode::Absent.into()),
+            None => {}
+        }
+        Ok(Outcome { resumed: None, bytes_out })
+    }
+
+    pub(super) fn send_messages(
+        self: &Arc<Self>,
+        command: &SendMessages<'_>,
+        id: Option<&str>,
+    ) -> Result<Outcome, Refused> {
+        let acting = self.member_of(&command.room_id)?;
+        if command.shared.is_some_and(|shared| !is_sound_string(shared)) {
+            return Err(refused(ErrorCode::BadRequest, "shared"));
+        }
+        if command.to.is_empty() || command.to.iter().any(|part| !is_sound_string(part.content)) {
+            return Err(refused(ErrorCode::BadRequest, "to"));
+        }
+        let mut seen: HashSet<&str, RandomState> =
+            HashSet::with_capacity_and_hasher(command.to.len(), RandomState::default());
+        if !command.to.iter().all(|part| seen.insert(&part.to_user_id)) {
+            return Err(ErrorCode::DuplicateRecipient.into());
+        }
+        if command.to.iter().any(|part| !well_formed(&part.to_user_id)) {
+            return Err(refused(ErrorCode::BadRequest, "to_user_id"));
+        }
+        if id.is_some_and(|id| self.answer_again(id)) {
+            return Ok(Outcome::default());
+        }
+        let packet = Packet::new(acting.head, command.shared);
+        let guard = lock(&acting.cell.room);
+        let room = guard.as_ref().ok_or(ErrorCode::Denied)?;
+        room.member(&acting.user).ok_or(ErrorCode::Denied)?;
+        let mut sent = Sent { room_id: RoomId::parse(&command.room_id), ..Sent::default() };
+        let mut bytes_out = 0;
+        for part in &command.to {
+            let frame = packet.frame(part.content);
+            bytes_out += frame.len();
+            let (user, fate) = deliver(room, &part.to_user_id, frame)?;
+            file(&mut sent, user, fate);
+        }
+        if let Some(id) = id {
+            self.answer_send(id, &Event::Sent(sent));
+        }
+        Ok(Outcome { resumed: None, bytes_out })
+    }
+}
+
+/// What the frames of one packet have in common.
+struct Packet<'a> {
+    head: MessageHead,
+    /// In every frame.
+    shared: Option<&'a RawValue>,
+    /// Or once for all of them, with the frame's end.
+    tail: Option<Bytes>,
+}
+
+impl<'a> Packet<'a> {
+    fn new(head: MessageHead, shared: Option<&'a RawValue>) -> Self {
+        match shared {
+            Some(shared) if shared.get().len() >= SHARE_FROM => {
+                let tail = [br#","shared":"#, shared.get().as_bytes(), b"}}"].concat();
+                Self { head, shared: None, tail: Some(tail.into()) }
+            }
+            _ => Self { head, shared, tail: None },
+        }
+    }
+
+    fn frame(&self, content: &RawValue) -> TextFrame {
+        let parts = self.head.parts(content, self.shared);
+        match &self.tail {
+            // The tail brings the end of the frame itself.
+            Some(tail) => TextFrame::new(&parts[..2], tail.clone()),
+            None => TextFrame::new(&parts, Bytes::new()),
+        }
+    }
+}
+
+/// Pushes a message into its recipient's session.
+fn deliver(room: &Room<SessionHandle>, to: &str, frame: TextFrame) -> Result<(UserId, Fate), Refused> {
+    let user = UserId::parse(to).ok_or_else(|| refused(ErrorCode::BadRequest, "to_user_id"))?;
+    let fate = room.member(&user).map_or(Fate::Lost, |member| member.handle.0.push(frame, true));
+    Ok((user, fate))
+}
+
+fn file(sent: &mut Sent, user: UserId, fate: Fate) {
+    match fate {
+        Fate::Reached => sent.reached.push(user),
+        Fate::Held => sent.held.push(user),
+        Fate::Lost => sent.absent.push(user),
+    }
+}

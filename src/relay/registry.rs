@@ -1,0 +1,293 @@
+//! The registry: all rooms, all resumable sessions, and what expires when.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use foldhash::fast::RandomState;
+
+use super::lock;
+use super::session::{Session, SessionHandle};
+use crate::protocol::codes::RoomClosedReason;
+use crate::protocol::ids::RoomId;
+use crate::protocol::limits::Limits;
+use crate::room::{Bounds, Millis, Room};
+use crate::secret::{Tag, TagKey};
+
+/// A room behind its lock; `None` once it ended, and then everything in it is wiped.
+pub(super) struct RoomCell {
+    pub(super) room: Mutex<Option<Room<SessionHandle>>>,
+}
+
+/// What a moment of the clock can end.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    Room(RoomId),
+    Session(u64),
+}
+
+/// When what is due. A room or session stands in it at most once.
+#[derive(Default)]
+struct Schedule {
+    by_time: BTreeSet<(Millis, Due)>,
+    rooms: HashMap<RoomId, Millis, RandomState>,
+}
+
+/// The shared state of one server. Two in one process share nothing.
+pub struct Relay {
+    // Fixed at start.
+    pub(super) limits: Limits,
+    pub(super) notice: String,
+    pub(super) tags: TagKey,
+    started: Instant,
+    // Under their locks.
+    rooms: Mutex<HashMap<RoomId, Arc<RoomCell>, RandomState>>,
+    sessions: Mutex<Sessions>,
+    schedule: Mutex<Schedule>,
+    // Counters.
+    next_session: AtomicUsize,
+    pub(super) members: AtomicUsize,
+    pub(super) open_sessions: AtomicUsize,
+    pub(super) window_bytes: AtomicUsize,
+    pub(super) stopping: AtomicBool,
+    /// Rings when something becomes due earlier than anything before.
+    pub(super) earlier: tokio::sync::Notify,
+}
+
+/// The sessions that outlive, or may outlive, their connections.
+#[derive(Default)]
+struct Sessions {
+    by_token: HashMap<Tag, Arc<Session>>,
+    away: HashMap<u64, Arc<Session>>,
+}
+
+/// What a relay holds at a moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Rooms that have not ended.
+    pub rooms: usize,
+    /// Memberships of all rooms.
+    pub members: usize,
+    /// Sessions, connected or away.
+    pub sessions: usize,
+    /// Of these, sessions whose connection ended and may come back.
+    pub away: usize,
+    /// Bytes in the windows of resumable sessions.
+    pub window_bytes: usize,
+    /// Entries of the schedule of what expires.
+    pub scheduled: usize,
+}
+
+impl Relay {
+    /// An empty relay. `notice` is the host's word to its users, told in `hello`.
+    pub fn new(limits: Limits, notice: String) -> Arc<Self> {
+        Arc::new(Self {
+            limits,
+            notice,
+            tags: TagKey::random(),
+            started: Instant::now(),
+            rooms: Mutex::default(),
+            sessions: Mutex::default(),
+            schedule: Mutex::default(),
+            next_session: AtomicUsize::new(0),
+            members: AtomicUsize::new(0),
+            open_sessions: AtomicUsize::new(0),
+            window_bytes: AtomicUsize::new(0),
+            stopping: AtomicBool::new(false),
+            earlier: tokio::sync::Notify::new(),
+        })
+    }
+
+    /// The bounds.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Milliseconds since this relay was made.
+    pub fn now(&self) -> Millis {
+        self.started.elapsed().as_millis() as Millis
+    }
+
+    /// What is held now.
+    pub fn stats(&self) -> Stats {
+        let away = lock(&self.sessions).away.len();
+        Stats {
+            rooms: lock(&self.rooms).len(),
+            members: self.members.load(Ordering::Acquire),
+            sessions: self.open_sessions.load(Ordering::Acquire),
+            away,
+            window_bytes: self.window_bytes.load(Ordering::Acquire),
+            scheduled: lock(&self.schedule).by_time.len(),
+        }
+    }
+
+    /// Compares the gauges with what the rooms really hold.
+    ///
+    /// # Errors
+    /// A sentence that says what differs. Only meaningful while nothing is under way.
+    pub fn check_consistency(&self) -> Result<(), String> {
+        let cells: Vec<_> = lock(&self.rooms).values().cloned().collect();
+        let counted: usize = cells.iter().map(|cell| lock(&cell.room).as_ref().map_or(0, Room::len)).sum();
+        let told = self.members.load(Ordering::Acquire);
+        if counted != told {
+            return Err(format!("the gauge says {told} members, the rooms hold {counted}"));
+        }
+        Ok(())
+    }
+
+    pub(super) fn next_session_id(&self) -> u64 {
+        self.next_session.fetch_add(1, Ordering::Relaxed) as u64
+    }
+
+    pub(super) fn queue_bounds(&self) -> Bounds {
+        Bounds { bytes: self.limits.queue_bytes as usize, events: self.limits.queue_events as usize }
+    }
+
+    pub(super) fn window_bounds(&self) -> Bounds {
+        Bounds { bytes: self.limits.window_bytes as usize, events: self.limits.window_events as usize }
+    }
+
+    // ---- rooms ----
+
+    pub(super) fn room(&self, id: &RoomId) -> Option<Arc<RoomCell>> {
+        lock(&self.rooms).get(id).cloned()
+    }
+
+    /// Files a new room, unless the server is full.
+    pub(super) fn open_room(&self, id: RoomId, room: Room<SessionHandle>) -> Option<Arc<RoomCell>> {
+        let mut rooms = lock(&self.rooms);
+        if rooms.len() as u64 >= self.limits.rooms {
+            return None;
+        }
+        let cell = Arc::new(RoomCell { room: Mutex::new(Some(room)) });
+        rooms.insert(id, cell.clone());
+        Some(cell)
+    }
+
+    /// Forgets a room that ended.
+    pub(super) fn forget_room(&self, id: &RoomId) {
+        lock(&self.rooms).remove(id);
+        self.schedule_room(*id, None);
+    }
+
+    /// Says when a room, or a key of it, expires next.
+    pub(super) fn schedule_room(&self, id: RoomId, at: Option<Millis>) {
+        let mut schedule = lock(&self.schedule);
+        let old = match at {
+            Some(at) => schedule.rooms.insert(id, at),
+            None => schedule.rooms.remove(&id),
+        };
+        if old == at {
+            return;
+        }
+        if let Some(old) = old {
+            schedule.by_time.remove(&(old, Due::Room(id)));
+        }
+        if let Some(at) = at {
+            self.add_due(&mut schedule, at, Due::Room(id));
+        }
+    }
+
+    fn add_due(&self, schedule: &mut Schedule, at: Millis, due: Due) {
+        schedule.by_time.insert((at, due));
+        if schedule.by_time.first() == Some(&(at, due)) {
+            self.earlier.notify_one();
+        }
+    }
+
+    // ---- sessions ----
+
+    pub(super) fn file_token(&self, tag: Tag, session: Arc<Session>) {
+        lock(&self.sessions).by_token.insert(tag, session);
+    }
+
+    pub(super) fn drop_token(&self, tag: &Tag) -> Option<Arc<Session>> {
+        lock(&self.sessions).by_token.remove(tag)
+    }
+
+    /// A session's connection ended: it has until `until` to come back.
+    pub(super) fn send_away(&self, session: Arc<Session>, until: Millis) {
+        let id = session.id();
+        lock(&self.sessions).away.insert(id, session);
+        self.add_due(&mut lock(&self.schedule), until, Due::Session(id));
+    }
+
+    /// A session that is away can be told nothing true any more: it ends at the next look at the clock.
+    pub(super) fn end_soon(&self, id: u64) {
+        self.add_due(&mut lock(&self.schedule), 0, Due::Session(id));
+    }
+
+    /// A session came back, or ended.
+    pub(super) fn call_back(&self, id: u64, until: Millis) -> Option<Arc<Session>> {
+        lock(&self.schedule).by_time.remove(&(until, Due::Session(id)));
+        lock(&self.sessions).away.remove(&id)
+    }
+
+    // ---- the clock ----
+
+    /// When [`Relay::expire`] has something to do next.
+    pub fn next_due(&self) -> Option<Millis> {
+        lock(&self.schedule).by_time.first().map(|(at, _)| *at)
+    }
+
+    /// Waits until something becomes due earlier than what [`Relay::next_due`] said before.
+    pub async fn earlier_due(&self) {
+        self.earlier.notified().await;
+    }
+
+    /// Ends everything whose time is up at `now`: rooms, keys, sessions that did not come back.
+    pub fn expire(&self, now: Millis) {
+        loop {
+            let due = {
+                let mut schedule = lock(&self.schedule);
+                match schedule.by_time.first().copied() {
+                    Some((at, due)) if at <= now => {
+                        schedule.by_time.pop_first();
+                        if let Due::Room(id) = due {
+                            schedule.rooms.remove(&id);
+                        }
+                        due
+                    }
+                    _ => return,
+                }
+            };
+            match due {
+                Due::Room(id) => self.expire_room(id, now),
+                Due::Session(id) => {
+                    let session = lock(&self.sessions).away.remove(&id);
+                    if let Some(session) = session {
+                        session.end();
+                    }
+                }
+            }
+        }
+    }
+
+    fn expire_room(&self, id: RoomId, now: Millis) {
+        let Some(cell) = self.room(&id) else { return };
+        let next = {
+            let mut guard = lock(&cell.room);
+            let Some(room) = guard.as_mut() else { return };
+            room.keys.expire(now);
+            if room.is_over(now) { None } else { Some(room.next_expiry()) }
+        };
+        match next {
+            None => self.close_room(&cell, RoomClosedReason::Expired),
+            Some(at) => self.schedule_room(id, at),
+        }
+    }
+
+    /// Ends all sessions that are away, and says that no new rooms or members are taken.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        let away: Vec<_> = lock(&self.sessions).away.drain().map(|(_, session)| session).collect();
+        for session in away {
+            session.end();
+        }
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+}

@@ -1,0 +1,162 @@
+//! Resuming: a session is made to outlive its connection, and taken up again on another.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::lock;
+use super::session::{Line, Outcome, Session};
+use crate::protocol::codes::ErrorCode;
+use crate::protocol::command::{Ack, Resume};
+use crate::protocol::event::{Acked, Event, Resumed};
+use crate::protocol::frame::TextFrame;
+use crate::secret::Token;
+
+/// The sends whose answer may not have arrived, by the number of the answer. A client that lost its connection before the answer
+/// sends again with the same id; that is answered again and delivered once.
+#[derive(Default)]
+pub(super) struct Answered {
+    sends: VecDeque<AnsweredSend>,
+}
+
+struct AnsweredSend {
+    seq: u64,
+    id: Box<str>,
+    answer: TextFrame,
+    /// The session was resumed since: only now can the same id mean the same send.
+    resumed: bool,
+}
+
+impl Answered {
+    fn forget(&mut self, seq: u64) {
+        while self.sends.front().is_some_and(|send| send.seq <= seq) {
+            self.sends.pop_front();
+        }
+    }
+}
+
+impl Session {
+    /// Remembers the answer to a send, in case it does not arrive, and pushes it.
+    pub(super) fn answer_send(self: &Arc<Self>, id: &str, answer: &Event) {
+        let answer = TextFrame::text(&answer.to_json(Some(id)));
+        {
+            let mut outbox = lock(&self.outbox);
+            if outbox.window.retains() {
+                let seq = outbox.window.last() + 1;
+                outbox.answered.sends.push_back(AnsweredSend {
+                    seq,
+                    id: id.into(),
+                    answer: answer.clone(),
+                    resumed: false,
+                });
+            }
+        }
+        self.push(answer, false);
+    }
+
+    /// Answers a send that was carried out before the session was resumed; whether it was.
+    pub(super) fn answer_again(self: &Arc<Self>, id: &str) -> bool {
+        let answer = {
+            let outbox = lock(&self.outbox);
+            outbox.answered.sends.iter().find(|send| send.resumed && *send.id == *id).map(|send| send.answer.clone())
+        };
+        answer.map(|answer| self.push(answer, false)).is_some()
+    }
+
+    pub(super) fn ack(self: &Arc<Self>, command: &Ack, id: Option<&str>) -> Result<(), ErrorCode> {
+        {
+            let mut guard = lock(&self.outbox);
+            let outbox = &mut *guard;
+            if outbox.window.retains() {
+                outbox.window.acknowledge(command.seq).map_err(|_| ErrorCode::BadRequest)?;
+                outbox.answered.forget(command.seq);
+                self.account(outbox);
+            }
+        }
+        if id.is_some() {
+            self.push_event(&Event::Ack(Acked { seq: command.seq }), id);
+        }
+        Ok(())
+    }
+
+    pub(super) fn resume(self: &Arc<Self>, command: &Resume<'_>, id: Option<&str>) -> Result<Outcome, ErrorCode> {
+        match (&command.token, command.last_seq) {
+            (None, None) => {
+                self.become_resumable(id);
+                Ok(Outcome::default())
+            }
+            (Some(token), Some(last_seq)) => {
+                let token = Token::parse(token).ok_or(ErrorCode::Denied)?;
+                let resumed = self.take_up(&token, last_seq, id)?;
+                Ok(Outcome { resumed: Some(resumed), bytes_out: 0 })
+            }
+            _ => Err(ErrorCode::BadRequest),
+        }
+    }
+
+    fn become_resumable(self: &Arc<Self>, id: Option<&str>) {
+        let (offered, seq) = {
+            let mut guard = lock(&self.outbox);
+            let outbox = &mut *guard;
+            outbox.window.retain();
+            let offered = outbox.offered.take();
+            outbox.token = outbox.token.or(offered);
+            (offered, outbox.window.last())
+        };
+        if let Some(tag) = offered {
+            self.relay.file_token(tag, self.clone());
+        }
+        self.push_unnumbered(&Event::Resumed(Resumed { seq }), id);
+    }
+
+    /// Takes up the session that `token` names on this session's connection. This session must be as it was made.
+    fn take_up(self: &Arc<Self>, token: &Token, last_seq: u64, id: Option<&str>) -> Result<Arc<Session>, ErrorCode> {
+        if self.rooms() > 0 {
+            return Err(ErrorCode::AlreadyMember);
+        }
+        let relay = &self.relay;
+        let tag = relay.tags.tag(token);
+        let (connection, wake, next_token) = {
+            let mut outbox = lock(&self.outbox);
+            let Line::Connected { connection, wake } = &outbox.line else { return Err(ErrorCode::Denied) };
+            let (connection, wake) = (*connection, wake.clone());
+            // Not offered any more once this session was made resumable itself: then it has nothing to give up.
+            (connection, wake, outbox.offered.take().ok_or(ErrorCode::Denied)?)
+        };
+        let keep_offer = |code| {
+            lock(&self.outbox).offered = Some(next_token);
+            code
+        };
+        let old = relay.drop_token(&tag).ok_or(ErrorCode::Denied).map_err(keep_offer)?;
+        let before = {
+            let mut guard = lock(&old.outbox);
+            let outbox = &mut *guard;
+            if matches!(outbox.line, Line::Ended) {
+                return Err(keep_offer(ErrorCode::Denied));
+            }
+            if outbox.window.rewind(last_seq).is_err() {
+                relay.file_token(tag, old.clone());
+                return Err(keep_offer(ErrorCode::BadRequest));
+            }
+            outbox.answered.forget(last_seq);
+            for send in &mut outbox.answered.sends {
+                send.resumed = true;
+            }
+            let resumed = Event::Resumed(Resumed { seq: last_seq });
+            outbox.window.push_unnumbered_first(TextFrame::text(&resumed.to_json(id)));
+            old.account(outbox);
+            outbox.closing = None;
+            outbox.woken = true;
+            outbox.token = Some(next_token);
+            std::mem::replace(&mut outbox.line, Line::Connected { connection, wake: wake.clone() })
+        };
+        match before {
+            // Whoever serves the old connection finds that the session has moved, and closes.
+            Line::Connected { connection, wake } => wake.wake(connection),
+            Line::Away { until } => drop(relay.call_back(old.id(), until)),
+            Line::Ended => {}
+        }
+        relay.file_token(next_token, old.clone());
+        wake.wake(connection);
+        Ok(old)
+    }
+}

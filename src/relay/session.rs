@@ -1,0 +1,355 @@
+//! A session: one client's memberships and the window of what it must be told. A connection serves it; with `resume` it
+//! outlives the connection.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+
+use super::lock;
+use super::registry::{Relay, RoomCell};
+use super::resume::Answered;
+use crate::protocol::codes::{CloseReason, GapReason, LeaveReason};
+use crate::protocol::event::{Event, Gap, Hello, MessageHead, Restarting};
+use crate::protocol::frame::TextFrame;
+use crate::protocol::ids::{RoomId, UserId};
+use crate::room::{Delivery, Millis, Window};
+use crate::secret::{Tag, Token};
+
+/// Names a connection to whoever writes for it.
+pub type ConnectionId = u64;
+
+/// How a session tells the thread that writes for its connection that there is something to do.
+pub trait Wake: Send + Sync {
+    /// Something waits for this connection, or it is to be closed. Must not block.
+    fn wake(&self, connection: ConnectionId);
+}
+
+/// What handling a frame asks of the connection.
+#[derive(Default)]
+pub struct Outcome {
+    /// Go on with this session: it was resumed here.
+    pub resumed: Option<Arc<Session>>,
+    /// Bytes handed to other members, for the rate limit.
+    pub bytes_out: usize,
+}
+
+/// How a push ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    Reached,
+    Held,
+    Lost,
+}
+
+/// Where a session's events go.
+pub(super) enum Line {
+    Connected { connection: ConnectionId, wake: Arc<dyn Wake> },
+    Away { until: Millis },
+    Ended,
+}
+
+pub(super) struct Outbox {
+    pub(super) window: Window,
+    /// Sends whose answer may not have arrived.
+    pub(super) answered: Answered,
+    pub(super) line: Line,
+    /// Whoever writes was woken and has not looked yet.
+    pub(super) woken: bool,
+    /// The connection is to be closed for this reason.
+    pub(super) closing: Option<CloseReason>,
+    /// Bytes of this window in the relay's account of all windows.
+    accounted: usize,
+    /// The token that resumes this session, by its tag, once the client asked for it.
+    pub(super) token: Option<Tag>,
+    /// The token told in this connection's `hello`, until then.
+    pub(super) offered: Option<Tag>,
+}
+
+/// A session. Made by [`Relay::connect`].
+pub struct Session {
+    id: u64,
+    pub(super) relay: Arc<Relay>,
+    pub(super) outbox: Mutex<Outbox>,
+    /// `None` once the session ended: nothing can be joined any more.
+    memberships: Mutex<Option<Vec<Membership>>>,
+}
+
+/// A room's way to a session.
+pub(super) struct SessionHandle(pub(super) Arc<Session>);
+
+impl PartialEq for SessionHandle {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+/// One membership. Dropping it takes the member out of the room, on every path.
+pub(super) struct Membership {
+    relay: Arc<Relay>,
+    pub(super) room_id: RoomId,
+    pub(super) user: UserId,
+    pub(super) cell: Arc<RoomCell>,
+    pub(super) head: MessageHead,
+}
+
+impl Membership {
+    pub(super) fn new(relay: Arc<Relay>, room_id: RoomId, user: UserId, cell: Arc<RoomCell>, username: &str) -> Self {
+        relay.members.fetch_add(1, Ordering::AcqRel);
+        Self { relay, room_id, user, cell, head: MessageHead::new(room_id, user, username) }
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        self.relay.depart(&self.cell, &self.user, LeaveReason::Lost);
+        self.relay.members.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// What a command needs to know of the membership under which it acts.
+#[derive(Clone)]
+pub(super) struct Acting {
+    pub(super) user: UserId,
+    pub(super) cell: Arc<RoomCell>,
+    pub(super) head: MessageHead,
+}
+
+impl Relay {
+    /// Starts a session for a new connection and greets it.
+    pub fn connect(self: &Arc<Self>, connection: ConnectionId, wake: Arc<dyn Wake>) -> Arc<Session> {
+        let token = Token::random();
+        let offered = Some(self.tags.tag(&token));
+        let hello = Event::Hello(Hello {
+            protocol: crate::protocol::VERSION,
+            server: concat!("subrosa/", env!("CARGO_PKG_VERSION")).to_owned(),
+            limits: self.limits.clone(),
+            ping_interval_s: self.limits.ping_interval_s,
+            notice: self.notice.clone(),
+            resume_token: token,
+        });
+        let mut window = Window::default();
+        window.push_unnumbered(TextFrame::text(&hello.to_json(None)));
+        self.open_sessions.fetch_add(1, Ordering::AcqRel);
+        let line = Line::Connected { connection, wake: wake.clone() };
+        let answered = Answered::default();
+        let outbox = Outbox { window, answered, line, woken: true, closing: None, accounted: 0, token: None, offered };
+        let session = Arc::new(Session {
+            id: self.next_session_id(),
+            relay: self.clone(),
+            outbox: Mutex::new(outbox),
+            memberships: Mutex::new(Some(Vec::new())),
+        });
+        wake.wake(connection);
+        session
+    }
+}
+
+impl Session {
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
+    // ---- what it is in ----
+
+    /// How many rooms the session is in.
+    pub fn rooms(&self) -> usize {
+        lock(&self.memberships).as_ref().map_or(0, Vec::len)
+    }
+
+    pub(super) fn acting(&self, room_id: &str) -> Option<Acting> {
+        let memberships = lock(&self.memberships);
+        let membership = memberships.as_ref()?.iter().find(|membership| membership.room_id.as_str() == room_id)?;
+        Some(Acting { user: membership.user, cell: membership.cell.clone(), head: membership.head.clone() })
+    }
+
+    /// Records a membership. Given back when the session has ended meanwhile: drop it without a lock held.
+    pub(super) fn add_membership(&self, membership: Membership) -> Option<Membership> {
+        match lock(&self.memberships).as_mut() {
+            Some(memberships) => {
+                memberships.push(membership);
+                None
+            }
+            None => Some(membership),
+        }
+    }
+
+    /// Takes a membership out; drop it without a lock held.
+    pub(super) fn take_membership(&self, room_id: &RoomId) -> Option<Membership> {
+        let mut memberships = lock(&self.memberships);
+        let memberships = memberships.as_mut()?;
+        let index = memberships.iter().position(|membership| membership.room_id == *room_id)?;
+        Some(memberships.swap_remove(index))
+    }
+
+    // ---- what it is told ----
+
+    /// Pushes an event; `message` says that it may be forgotten for want of room.
+    pub(super) fn push(self: &Arc<Self>, frame: TextFrame, message: bool) -> Fate {
+        let mut guard = lock(&self.outbox);
+        let outbox = &mut *guard;
+        if matches!(outbox.line, Line::Ended) {
+            return Fate::Lost;
+        }
+        outbox.window.push(frame, message);
+        self.keep_bounds(outbox, message)
+    }
+
+    pub(super) fn push_event(self: &Arc<Self>, event: &Event, id: Option<&str>) {
+        self.push(TextFrame::text(&event.to_json(id)), false);
+    }
+
+    pub(super) fn push_unnumbered(self: &Arc<Self>, event: &Event, id: Option<&str>) {
+        let mut outbox = lock(&self.outbox);
+        outbox.window.push_unnumbered(TextFrame::text(&event.to_json(id)));
+        self.keep_bounds(&mut outbox, false);
+    }
+
+    /// After something was added: wakes the writer, and sees to it that the bounds hold. Says what became of the addition.
+    fn keep_bounds(self: &Arc<Self>, outbox: &mut Outbox, message: bool) -> Fate {
+        let relay = &self.relay;
+        let away = matches!(outbox.line, Line::Away { .. });
+        let retains = outbox.window.retains();
+        if !away && outbox.window.waits_beyond(relay.queue_bounds()) {
+            self.ask_to_close(outbox, CloseReason::SlowReader);
+            if !retains {
+                outbox.window = Window::default();
+                outbox.line = Line::Ended;
+                return Fate::Lost;
+            }
+        }
+        let mut fate = if away || outbox.closing.is_some() { Fate::Held } else { Fate::Reached };
+        if retains {
+            let bounds = relay.window_bounds();
+            let written_only = fate == Fate::Reached;
+            if outbox.window.holds_beyond(bounds)
+                && !outbox.window.forget_messages(bounds, GapReason::Window, written_only)
+                && !written_only
+            {
+                // Not even joins and leaves fit: nothing true could be told any more. A session that is away is ended by the schedule,
+                // since the caller holds a room; one that is connected by the closing that was asked for.
+                if away {
+                    relay.end_soon(self.id);
+                }
+                outbox.line = Line::Ended;
+            }
+            self.account(outbox);
+            if relay.window_bytes.load(Ordering::Acquire) as u64 > relay.limits.windows_bytes {
+                let none = crate::room::Bounds { bytes: 0, events: usize::MAX };
+                outbox.window.forget_messages(none, GapReason::Memory, written_only);
+                self.account(outbox);
+                if message && !written_only {
+                    fate = Fate::Lost;
+                }
+            }
+            if matches!(outbox.line, Line::Ended) {
+                fate = Fate::Lost;
+            }
+        }
+        if let Line::Connected { connection, wake } = &outbox.line
+            && !outbox.woken
+        {
+            outbox.woken = true;
+            wake.wake(*connection);
+        }
+        fate
+    }
+
+    /// Brings the relay's account of window bytes up to date.
+    pub(super) fn account(&self, outbox: &mut Outbox) {
+        let held = if outbox.window.retains() { outbox.window.bytes() } else { 0 };
+        let account = &self.relay.window_bytes;
+        if held >= outbox.accounted {
+            account.fetch_add(held - outbox.accounted, Ordering::AcqRel);
+        } else {
+            account.fetch_sub(outbox.accounted - held, Ordering::AcqRel);
+        }
+        outbox.accounted = held;
+    }
+
+    /// Tells the client that the server restarts, and when to come back.
+    pub fn announce_restart(self: &Arc<Self>, reconnect_in_ms: u64) {
+        self.push_unnumbered(&Event::Restarting(Restarting { reconnect_in_ms }), None);
+    }
+
+    fn ask_to_close(&self, outbox: &mut Outbox, reason: CloseReason) {
+        if let Line::Connected { connection, wake } = &outbox.line
+            && outbox.closing.is_none()
+        {
+            outbox.closing = Some(reason);
+            outbox.woken = true;
+            wake.wake(*connection);
+        }
+    }
+
+    // ---- whoever serves the connection ----
+
+    /// Hands over what waits, frame by frame, until `write` says that it has enough. An error says that the connection is to be closed,
+    /// which includes that the session goes on elsewhere.
+    pub fn take(&self, connection: ConnectionId, mut write: impl FnMut(TextFrame) -> bool) -> Result<(), CloseReason> {
+        let mut guard = lock(&self.outbox);
+        let outbox = &mut *guard;
+        match &outbox.line {
+            Line::Connected { connection: own, .. } if *own == connection => {}
+            _ => return Err(outbox.closing.unwrap_or(CloseReason::Replaced)),
+        }
+        outbox.woken = false;
+        if let Some(reason) = outbox.closing {
+            return Err(reason);
+        }
+        while let Some(delivery) = outbox.window.take() {
+            let enough = match delivery {
+                Delivery::Frame(frame) => !write(frame),
+                Delivery::Gap { from, to, reason } => {
+                    !write(TextFrame::text(&Event::Gap(Gap { from, to, reason }).to_json(None)))
+                }
+            };
+            if enough {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The connection is gone. The session ends with it, unless it was made resumable and the client did not say goodbye (`left`).
+    pub fn disconnected(self: &Arc<Self>, connection: ConnectionId, left: bool) {
+        let until = {
+            let mut guard = lock(&self.outbox);
+            let outbox = &mut *guard;
+            match &outbox.line {
+                Line::Connected { connection: own, .. } if *own != connection => return,
+                Line::Connected { .. } if outbox.token.is_some() && !left && !self.relay.is_stopping() => {
+                    let until = self.relay.now() + self.relay.limits.resume_window_s * 1_000;
+                    outbox.line = Line::Away { until };
+                    outbox.closing = None;
+                    Some(until)
+                }
+                Line::Away { .. } => return,
+                _ => None,
+            }
+        };
+        match until {
+            Some(until) => self.relay.send_away(self.clone(), until),
+            None => self.end(),
+        }
+    }
+
+    /// Ends the session: it leaves its rooms, and what it held is wiped.
+    pub fn end(self: &Arc<Self>) {
+        let token = {
+            let mut guard = lock(&self.outbox);
+            let outbox = &mut *guard;
+            outbox.line = Line::Ended;
+            outbox.window = Window::default();
+            outbox.answered = Answered::default();
+            self.account(outbox);
+            outbox.token.take()
+        };
+        if let Some(tag) = token {
+            self.relay.drop_token(&tag);
+        }
+        let memberships = lock(&self.memberships).take();
+        if let Some(memberships) = memberships {
+            drop(memberships);
+            self.relay.open_sessions.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! From a TCP connection to a WebSocket: admission, TLS, HTTP, upgrade. One deadline covers all of it and the first command.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use super::admission::{Admission, Permit, Verdict};
+use super::http::{self, Site};
+use super::mailbox::{Newcomer, WorkersHandle};
+use crate::relay::Relay;
+
+/// Largest HTTP request head, in bytes. hyper's own minimum is 8 KiB.
+const MAX_HEAD_BYTES: usize = 16 * 1024;
+/// What a plaintext request to the port is told.
+const PLAINTEXT_ANSWER: &[u8] =
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\
+Content-Length: 49\r\n\r\nThis port speaks TLS only: use https:// or wss://";
+
+/// Accepts connections and brings them to the workers.
+pub(super) struct Acceptor {
+    tls: TlsAcceptor,
+    admission: Arc<Admission>,
+    site: Arc<Site>,
+    workers: WorkersHandle,
+    set_up: Duration,
+}
+
+impl Acceptor {
+    pub(super) fn new(
+        tls: Arc<rustls::ServerConfig>,
+        relay: Arc<Relay>,
+        allowed_origins: Vec<String>,
+        workers: WorkersHandle,
+    ) -> Arc<Self> {
+        let set_up = Duration::from_secs(relay.limits().first_command_s);
+        let admission = Admission::new(relay.limits().clone());
+        Arc::new(Self {
+            tls: tls.into(),
+            admission,
+            site: Arc::new(Site::new(relay, allowed_origins)),
+            workers,
+            set_up,
+        })
+    }
+
+    /// Accepts for ever.
+    pub(super) async fn accept(self: Arc<Self>, listener: TcpListener) {
+        loop {
+            match listener.accept().await {
+                Ok((stream, peer)) => {
+                    let acceptor = self.clone();
+                    match self.admission.admit(peer.ip()) {
+                        Verdict::Admitted(permit) => drop(tokio::spawn(acceptor.set_up(stream, permit, false))),
+                        Verdict::Refused(permit) => drop(tokio::spawn(acceptor.set_up(stream, permit, true))),
+                        Verdict::Dropped => {}
+                    }
+                }
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    // Out of descriptors or memory: those who leave make room.
+                    tracing::warn!(kind = ?error.kind(), "cannot accept connections");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
+
+    async fn set_up(self: Arc<Self>, stream: TcpStream, permit: Permit, refused: bool) {
+        let deadline = Instant::now() + self.set_up;
+        // Whatever went wrong with a stranger's connection is the stranger's; it simply ends.
+        let _ = tokio::time::timeout_at(deadline.into(), self.serve(stream, permit, refused, deadline)).await;
+    }
+
+    async fn serve(&self, stream: TcpStream, permit: Permit, refused: bool, deadline: Instant) -> io::Result<()> {
+        stream.set_nodelay(true)?;
+        let stream = match self.tls.accept(stream).into_fallible().await {
+            Ok(stream) => stream,
+            Err((error, stream)) => return explain_plaintext(&error, stream).await,
+        };
+        let place = Arc::new(Mutex::new(Some(permit)));
+        let service = service_fn(|request| {
+            let (place, workers) = (place.clone(), self.workers.clone());
+            let response = if refused {
+                http::too_many()
+            } else {
+                self.site.answer(request, |upgraded| {
+                    tokio::spawn(async move {
+                        let Ok(upgraded) = upgraded.await else { return };
+                        let Ok(parts) = upgraded.downcast::<TokioIo<TlsStream<TcpStream>>>() else { return };
+                        let (stream, tls) = parts.io.into_inner().into_inner();
+                        let Ok(stream) = stream.into_std() else { return };
+                        let Some(permit) = place.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+                        workers.hand_over(Newcomer { stream, tls, read: parts.read_buf.to_vec(), permit, deadline });
+                    });
+                })
+            };
+            async move { Ok::<_, std::convert::Infallible>(response) }
+        });
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.set_up)
+            .max_buf_size(MAX_HEAD_BYTES)
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades()
+            .await
+            .map_err(io::Error::other)
+    }
+}
+
+/// Errors of `accept` that concern the one connection that was to be accepted (`accept(2)`, "Error handling").
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+/// Somebody typed `http://`: the one mistake of people rather than of programs, so it gets an answer that can be read.
+async fn explain_plaintext(error: &io::Error, mut stream: TcpStream) -> io::Result<()> {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    if matches!(inner, Some(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType))) {
+        stream.write_all(PLAINTEXT_ANSWER).await?;
+    }
+    stream.shutdown().await?;
+    // Closing with unread input would reset the connection before the answer is read.
+    let mut rest = [0; 1024];
+    for _ in 0..64 {
+        if tokio::io::AsyncReadExt::read(&mut stream, &mut rest).await? == 0 {
+            break;
+        }
+    }
+    Ok(())
+}

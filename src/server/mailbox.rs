@@ -1,0 +1,106 @@
+//! How other threads reach a worker: new connections, connections that have something to write, the word to stop.
+
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use rustls::ServerConnection;
+
+use super::admission::Permit;
+use crate::relay::{ConnectionId, Wake};
+
+/// A connection that became a WebSocket.
+pub(super) struct Newcomer {
+    pub(super) stream: TcpStream,
+    pub(super) tls: ServerConnection,
+    /// What was read past the HTTP request.
+    pub(super) read: Vec<u8>,
+    pub(super) permit: Permit,
+    /// When its first command must have come.
+    pub(super) deadline: Instant,
+}
+
+/// What lies in a mailbox.
+#[derive(Default)]
+pub(super) struct Letters {
+    pub(super) newcomers: Vec<Newcomer>,
+    pub(super) woken: Vec<ConnectionId>,
+    /// Say goodbye to everybody, and end by then.
+    pub(super) stop: Option<Instant>,
+}
+
+impl Letters {
+    fn is_empty(&self) -> bool {
+        self.newcomers.is_empty() && self.woken.is_empty() && self.stop.is_none()
+    }
+}
+
+/// One worker's mailbox.
+pub(super) struct Mailbox {
+    letters: Mutex<Letters>,
+    /// The worker waits for its sockets and must be woken.
+    asleep: AtomicBool,
+    waker: mio::Waker,
+    /// How many connections the worker has.
+    pub(super) load: AtomicUsize,
+}
+
+impl Mailbox {
+    pub(super) fn new(waker: mio::Waker) -> Arc<Self> {
+        Arc::new(Self { letters: Mutex::default(), asleep: AtomicBool::new(false), waker, load: AtomicUsize::new(0) })
+    }
+
+    fn post(&self, write: impl FnOnce(&mut Letters)) {
+        write(&mut self.letters.lock().unwrap_or_else(PoisonError::into_inner));
+        // Whoever sees the worker asleep wakes it, and only that one.
+        if self.asleep.swap(false, Ordering::SeqCst) {
+            // It can only fail when the worker's poll is gone, and then nobody reads.
+            let _ = self.waker.wake();
+        }
+    }
+
+    /// The worker is about to wait; whether it may, or has letters.
+    pub(super) fn fall_asleep(&self) -> bool {
+        self.asleep.store(true, Ordering::SeqCst);
+        let empty = self.letters.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+        if !empty {
+            self.asleep.store(false, Ordering::SeqCst);
+        }
+        empty
+    }
+
+    /// The worker goes on.
+    pub(super) fn wake_up(&self) {
+        self.asleep.store(false, Ordering::SeqCst);
+    }
+
+    /// Swaps what lies here with `letters`, whose buffers are used again.
+    pub(super) fn collect(&self, letters: &mut Letters) {
+        std::mem::swap(&mut *self.letters.lock().unwrap_or_else(PoisonError::into_inner), letters);
+    }
+
+    pub(super) fn stop(&self, by: Instant) {
+        self.post(|letters| letters.stop = Some(by));
+    }
+}
+
+impl Wake for Mailbox {
+    fn wake(&self, connection: ConnectionId) {
+        self.post(|letters| letters.woken.push(connection));
+    }
+}
+
+/// The mailboxes of all workers.
+#[derive(Clone)]
+pub(super) struct WorkersHandle(pub(super) Arc<[Arc<Mailbox>]>);
+
+impl WorkersHandle {
+    /// Gives a connection to the worker that has the fewest.
+    pub(super) fn hand_over(&self, newcomer: Newcomer) {
+        if let Some(mailbox) = self.0.iter().min_by_key(|mailbox| mailbox.load.load(Ordering::Relaxed)) {
+            mailbox.load.fetch_add(1, Ordering::Relaxed);
+            mailbox.post(|letters| letters.newcomers.push(newcomer));
+        }
+    }
+}

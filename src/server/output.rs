@@ -1,0 +1,180 @@
+//! What goes out on one connection: events in order, control frames between them, all of it in as few TLS records and writes as possible.
+
+use std::io::{self, Write};
+use std::time::Instant;
+
+use mio::net::TcpStream;
+use rustls::ServerConnection;
+
+use crate::protocol::codes::CloseReason;
+use crate::protocol::frame::{MAX_CONTROL_PAYLOAD, Opcode, TextFrame, write_server_header};
+use crate::relay::{ConnectionId, Session};
+
+/// Plaintext that is encrypted at once, in bytes: four TLS records. What is encrypted and does not fit the socket stays in memory.
+const CHUNK: usize = 64 * 1024;
+/// A frame of this many bytes or more is encrypted piece by piece, without being copied together with others.
+const LARGE: usize = 16 * 1024;
+/// Bytes of control frames that may wait. Of many pings only the last needs an answer (RFC 6455 §5.5.3).
+const MAX_CONTROL_WAITING: usize = 1024;
+/// Plaintext written for one connection before the others get their turn, in bytes.
+const TURN: usize = 512 * 1024;
+
+/// How writing went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flushed {
+    /// Everything is with the kernel.
+    All,
+    /// The socket takes no more for now.
+    Blocked,
+    /// There is more, but it is others' turn.
+    More,
+    /// The connection is to be closed.
+    Close(CloseReason),
+    /// The socket is broken.
+    Broken,
+}
+
+/// The writing side of one connection.
+#[derive(Default)]
+pub(super) struct Output {
+    /// A large frame, and how much of it is encrypted.
+    partial: Option<(TextFrame, usize)>,
+    /// Control frames that wait for the end of a frame.
+    control: Vec<u8>,
+    /// Since when the socket has taken nothing.
+    pub(super) blocked_since: Option<Instant>,
+}
+
+impl Output {
+    /// Queues a control frame.
+    pub(super) fn control(&mut self, opcode: Opcode, payload: &[u8]) {
+        let payload = payload.get(..payload.len().min(MAX_CONTROL_PAYLOAD)).unwrap_or_default();
+        if self.control.len() < MAX_CONTROL_WAITING {
+            write_server_header(&mut self.control, opcode, payload.len());
+            self.control.extend_from_slice(payload);
+        }
+    }
+
+    /// Whether control frames wait.
+    pub(super) fn has_control(&self) -> bool {
+        !self.control.is_empty()
+    }
+
+    /// Queues the close frame, and the end of the TLS session behind it. In the middle of a frame there is no place for one.
+    pub(super) fn close(&mut self, tls: &mut ServerConnection, reason: CloseReason) {
+        if self.partial.take().is_none() {
+            let mut payload = reason.code().to_be_bytes().to_vec();
+            payload.extend_from_slice(reason.as_str().as_bytes());
+            self.control.truncate(MAX_CONTROL_WAITING);
+            write_server_header(&mut self.control, Opcode::Close, payload.len());
+            self.control.extend_from_slice(&payload);
+            encrypt(tls, &self.control);
+        }
+        self.control = Vec::new();
+        tls.send_close_notify();
+    }
+
+    /// Writes what is encrypted; whether all of it is with the kernel.
+    pub(super) fn write_out(&mut self, tls: &mut ServerConnection, stream: &mut TcpStream, now: Instant) -> Flushed {
+        while tls.wants_write() {
+            match tls.write_tls(stream) {
+                Ok(0) => return Flushed::Broken,
+                Ok(_) => self.blocked_since = None,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.blocked_since.get_or_insert(now);
+                    return Flushed::Blocked;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return Flushed::Broken,
+            }
+        }
+        Flushed::All
+    }
+
+    /// Writes what the session has, until that is all, the socket is full, or it is others' turn. `scratch` is the worker's.
+    pub(super) fn flush(
+        &mut self,
+        (tls, stream): (&mut ServerConnection, &mut TcpStream),
+        (session, connection): (&Session, ConnectionId),
+        scratch: &mut Vec<u8>,
+        now: Instant,
+    ) -> Flushed {
+        let mut written = 0;
+        loop {
+            match self.write_out(tls, stream, now) {
+                Flushed::All => {}
+                other => return other,
+            }
+            if written >= TURN {
+                return Flushed::More;
+            }
+            match self.encrypt_next(tls, (session, connection), scratch) {
+                Ok(0) => return Flushed::All,
+                Ok(bytes) => written += bytes,
+                Err(reason) => return Flushed::Close(reason),
+            }
+        }
+    }
+
+    /// Encrypts all that the session has, however much: for the little that a session has before it is swapped for another.
+    pub(super) fn encrypt_all(
+        &mut self,
+        tls: &mut ServerConnection,
+        session: (&Session, ConnectionId),
+        scratch: &mut Vec<u8>,
+    ) {
+        while matches!(self.encrypt_next(tls, session, scratch), Ok(bytes) if bytes > 0) {}
+    }
+
+    /// Encrypts about a chunk of what is next; how many bytes that were.
+    fn encrypt_next(
+        &mut self,
+        tls: &mut ServerConnection,
+        (session, connection): (&Session, ConnectionId),
+        scratch: &mut Vec<u8>,
+    ) -> Result<usize, CloseReason> {
+        if let Some((frame, done)) = &mut self.partial {
+            let piece = rest_of(frame, *done);
+            let piece = &piece[..piece.len().min(CHUNK)];
+            encrypt(tls, piece);
+            *done += piece.len();
+            let bytes = piece.len();
+            if *done == frame.len() {
+                self.partial = None;
+            }
+            return Ok(bytes);
+        }
+        scratch.clear();
+        scratch.append(&mut self.control);
+        self.control = Vec::new();
+        let partial = &mut self.partial;
+        let taken = session.take(connection, |frame| {
+            if frame.len() >= LARGE {
+                *partial = Some((frame, 0));
+                return false;
+            }
+            for part in frame.parts() {
+                scratch.extend_from_slice(part);
+            }
+            scratch.len() < CHUNK
+        });
+        encrypt(tls, scratch);
+        taken?;
+        // A large frame counts from the next round on, but there is one.
+        Ok(scratch.len() + usize::from(self.partial.is_some()))
+    }
+}
+
+/// The part of a frame that lies together in memory after `done` bytes.
+fn rest_of(frame: &TextFrame, done: usize) -> &[u8] {
+    let [head, tail] = frame.parts();
+    head.get(done..)
+        .filter(|rest| !rest.is_empty())
+        .or_else(|| tail.get(done.saturating_sub(head.len())..))
+        .unwrap_or_default()
+}
+
+fn encrypt(tls: &mut ServerConnection, plain: &[u8]) {
+    // The TLS library's own buffer has no bound here: this file gives it a chunk only when the one before is written.
+    let _ = tls.writer().write_all(plain);
+}

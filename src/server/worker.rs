@@ -1,0 +1,266 @@
+//! The event loops: one thread each, with its own epoll, its own connections and its own buffers.
+//!
+//! A turn of the loop reads from every socket that is ready, round robin and within a budget; the relay carries out the commands and pushes
+//! events into windows, of this worker's connections and of others'. Then every connection with something to write is
+//! written once: that is where many events become one system call.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use mio::{Events, Interest, Poll, Token, Waker};
+use slab::Slab;
+
+use super::connection::{Connection, Next, Scratch};
+use super::mailbox::{Letters, Mailbox, Newcomer, WorkersHandle};
+use crate::relay::{ConnectionId, Relay};
+
+/// The waker's token; connections have those of their slots.
+const WAKER: Token = Token(usize::MAX);
+/// Turns of reading (of one connection each) before everything that waits is written.
+const READS_PER_TURN: usize = 64;
+/// Clients come back within this time after a restart, each at its own moment.
+const COME_BACK_WITHIN_MS: u64 = 5_000;
+
+/// All workers of a server.
+pub(super) struct Workers {
+    handle: WorkersHandle,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Workers {
+    pub(super) fn start(count: usize, relay: Arc<Relay>) -> io::Result<Self> {
+        let mut mailboxes = Vec::with_capacity(count);
+        let mut threads = Vec::with_capacity(count);
+        for index in 0..count {
+            let poll = Poll::new()?;
+            let mailbox = Mailbox::new(Waker::new(poll.registry(), WAKER)?);
+            mailboxes.push(mailbox.clone());
+            let worker = Worker::new(index, poll, mailbox, relay.clone());
+            threads.push(std::thread::Builder::new().name(format!("worker-{index}")).spawn(|| worker.run())?);
+        }
+        Ok(Self { handle: WorkersHandle(mailboxes.into()), threads })
+    }
+
+    pub(super) fn handle(&self) -> WorkersHandle {
+        self.handle.clone()
+    }
+
+    /// Says goodbye to every client and waits for the threads to end, which they do within `drain`.
+    pub(super) fn stop(self, drain: Duration) {
+        let by = Instant::now() + drain;
+        for mailbox in self.handle.0.iter() {
+            mailbox.stop(by);
+        }
+        for thread in self.threads {
+            if thread.join().is_err() {
+                tracing::error!("an event loop ended by a fault of its own");
+            }
+        }
+    }
+}
+
+struct Worker {
+    // Fixed at start.
+    index: usize,
+    poll: Poll,
+    mailbox: Arc<Mailbox>,
+    relay: Arc<Relay>,
+    // The connections and what they wait for.
+    connections: Slab<Box<Connection>>,
+    generation: u64,
+    timers: BTreeSet<(Instant, usize)>,
+    to_read: VecDeque<usize>,
+    to_write: Vec<usize>,
+    // Lent to whichever connection is served.
+    scratch: Scratch,
+    /// Everybody is told goodbye, and the loop ends by then.
+    stop: Option<Instant>,
+}
+
+impl Worker {
+    fn new(index: usize, poll: Poll, mailbox: Arc<Mailbox>, relay: Arc<Relay>) -> Self {
+        Self {
+            index,
+            poll,
+            mailbox,
+            relay,
+            connections: Slab::new(),
+            generation: 0,
+            timers: BTreeSet::new(),
+            to_read: VecDeque::new(),
+            to_write: Vec::new(),
+            scratch: Scratch::default(),
+            stop: None,
+        }
+    }
+
+    fn run(mut self) {
+        let mut events = Events::with_capacity(1024);
+        let mut letters = Letters::default();
+        loop {
+            let idle = self.to_read.is_empty() && self.to_write.is_empty();
+            let timeout = if idle && self.mailbox.fall_asleep() { self.time_to_next() } else { Some(Duration::ZERO) };
+            if let Err(error) = self.poll.poll(&mut events, timeout)
+                && error.kind() != io::ErrorKind::Interrupted
+            {
+                tracing::error!(kind = ?error.kind(), "an event loop cannot wait for its sockets");
+                return;
+            }
+            self.mailbox.wake_up();
+            let now = Instant::now();
+            for event in &events {
+                if event.token() != WAKER {
+                    self.on_ready(event);
+                }
+            }
+            self.read_turns(now);
+            self.mailbox.collect(&mut letters);
+            self.open_letters(&mut letters, now);
+            self.write_turns(now);
+            self.fire_timers(now);
+            if self.stop.is_some_and(|by| self.connections.is_empty() || by <= now) {
+                return;
+            }
+        }
+    }
+
+    fn time_to_next(&self) -> Option<Duration> {
+        let next = self.timers.first().map(|(at, _)| *at).into_iter().chain(self.stop).min()?;
+        Some(next.saturating_duration_since(Instant::now()))
+    }
+
+    fn on_ready(&mut self, event: &mio::event::Event) {
+        let slot = event.token().0;
+        let Some(connection) = self.connections.get_mut(slot) else { return };
+        if event.is_read_closed() {
+            connection.peer_done();
+        }
+        if event.is_readable() || event.is_read_closed() || event.is_error() {
+            self.to_read.push_back(slot);
+        }
+        if event.is_writable() && connection.waits_to_write() {
+            self.to_write.push(slot);
+        }
+    }
+
+    /// Reads, one connection after the other, until nobody has more or everything read so far should be written first.
+    fn read_turns(&mut self, now: Instant) {
+        for _ in 0..READS_PER_TURN.max(self.to_read.len()) {
+            let Some(slot) = self.to_read.pop_front() else { return };
+            self.serve(slot, |connection, scratch| connection.read(scratch, now));
+        }
+    }
+
+    fn write_turns(&mut self, now: Instant) {
+        let mut slots = std::mem::take(&mut self.to_write);
+        for slot in slots.drain(..) {
+            self.serve(slot, |connection, scratch| connection.flush(scratch, now));
+        }
+        // What was added meanwhile comes in the next turn; the buffer is used again.
+        slots.append(&mut self.to_write);
+        self.to_write = slots;
+    }
+
+    /// Does something with one connection, and what it asks for then. A fault in it ends that connection alone.
+    fn serve(&mut self, slot: usize, act: impl FnOnce(&mut Connection, &mut Scratch) -> Next) {
+        let Some(connection) = self.connections.get_mut(slot) else { return };
+        let scratch = &mut self.scratch;
+        let next = catch_unwind(AssertUnwindSafe(|| act(connection, scratch))).unwrap_or_else(|_| {
+            tracing::error!("serving a connection failed by a fault of this server; the connection is dropped");
+            Next::Drop
+        });
+        match next {
+            Next::Drop => return self.drop_connection(slot),
+            Next::Read => self.to_read.push_back(slot),
+            Next::Write => self.to_write.push(slot),
+            Next::Wait => {}
+        }
+        if connection.must_write() {
+            self.to_write.push(slot);
+        }
+        let due = connection.next_due();
+        if connection.timer.is_none_or(|timer| due < timer) {
+            if let Some(timer) = connection.timer.replace(due) {
+                self.timers.remove(&(timer, slot));
+            }
+            self.timers.insert((due, slot));
+        }
+    }
+
+    fn drop_connection(&mut self, slot: usize) {
+        let Some(mut connection) = self.connections.try_remove(slot) else { return };
+        if let Some(timer) = connection.timer {
+            self.timers.remove(&(timer, slot));
+        }
+        let _ = self.poll.registry().deregister(&mut connection.stream);
+        connection.give_up();
+        self.mailbox.load.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    fn fire_timers(&mut self, now: Instant) {
+        while let Some((at, slot)) = self.timers.first().copied()
+            && at <= now
+        {
+            self.timers.pop_first();
+            if let Some(connection) = self.connections.get_mut(slot) {
+                connection.timer = None;
+            }
+            self.serve(slot, |connection, _| connection.on_timer(now));
+        }
+    }
+
+    fn open_letters(&mut self, letters: &mut Letters, now: Instant) {
+        for newcomer in letters.newcomers.drain(..) {
+            self.adopt(newcomer, now);
+        }
+        for id in letters.woken.drain(..) {
+            let slot = slot_of(id);
+            if self.connections.get(slot).is_some_and(|connection| connection.id() == id) {
+                self.to_write.push(slot);
+            }
+        }
+        if let Some(by) = letters.stop.take() {
+            self.stop = Some(by);
+            for (slot, connection) in &mut self.connections {
+                connection.drain(COME_BACK_WITHIN_MS / 10 + u64::from(rand::random::<u32>()) % COME_BACK_WITHIN_MS);
+                self.to_write.push(slot);
+            }
+        }
+    }
+
+    fn adopt(&mut self, newcomer: Newcomer, now: Instant) {
+        let Newcomer { stream, tls, read, permit, deadline } = newcomer;
+        let entry = self.connections.vacant_entry();
+        let slot = entry.key();
+        let mut stream = mio::net::TcpStream::from_std(stream);
+        let registered =
+            self.poll.registry().register(&mut stream, Token(slot), Interest::READABLE | Interest::WRITABLE);
+        if self.stop.is_some() || registered.is_err() {
+            self.mailbox.load.fetch_sub(1, Ordering::Relaxed);
+            return;
+        }
+        self.generation += 1;
+        let id = connection_id(self.index, self.generation, slot);
+        let session = self.relay.connect(id, self.mailbox.clone());
+        let connection = Connection::new((id, session), self.relay.clone(), (stream, tls), permit, deadline, now);
+        entry.insert(Box::new(connection));
+        self.serve(slot, |connection, scratch| connection.read_earlier(read, scratch, now));
+        // The socket may have become ready before it was watched; and the greeting waits.
+        self.to_read.push_back(slot);
+        self.to_write.push(slot);
+    }
+}
+
+/// A connection's id, unlike that of any other connection of this server: its worker, a count, and its slot.
+fn connection_id(worker: usize, generation: u64, slot: usize) -> ConnectionId {
+    ((worker as u64 & 0xff) << 56) | ((generation & 0xff_ffff) << 32) | (slot as u64 & 0xffff_ffff)
+}
+
+fn slot_of(id: ConnectionId) -> usize {
+    (id & 0xffff_ffff) as usize
+}
