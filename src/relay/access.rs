@@ -418,7 +418,7 @@ impl Session {
     pub(super) fn leave_room(self: &Arc<Self>, command: &InRoom<'_>, id: Option<&str>) -> Result<(), Refused> {
         let room_id = RoomId::parse(&command.room_id).ok_or(ErrorCode::Denied)?;
         let membership = self.take_membership(&room_id).ok_or(ErrorCode::Denied)?;
-        self.relay.depart(&membership.cell, &membership.user, LeaveReason::Left);
+        membership.end(LeaveReason::Left);
         self.done(Event::LeaveRoom, room_id, id);
         Ok(())
     }

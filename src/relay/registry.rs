@@ -9,7 +9,7 @@ use foldhash::fast::RandomState;
 
 use super::lock;
 use super::session::{Session, SessionHandle};
-use crate::protocol::codes::RoomClosedReason;
+use crate::protocol::codes::{LeaveReason, RoomClosedReason};
 use crate::protocol::ids::RoomId;
 use crate::protocol::limits::Limits;
 use crate::room::{Bounds, Millis, Room};
@@ -257,7 +257,7 @@ impl Relay {
                 Due::Session(id) => {
                     let session = lock(&self.sessions).away.remove(&id);
                     if let Some(session) = session {
-                        session.end();
+                        session.end(LeaveReason::Lost);
                     }
                 }
             }
@@ -283,7 +283,7 @@ impl Relay {
         self.stopping.store(true, Ordering::Release);
         let away: Vec<_> = lock(&self.sessions).away.drain().map(|(_, session)| session).collect();
         for session in away {
-            session.end();
+            session.end(LeaveReason::Lost);
         }
     }
 

@@ -96,6 +96,11 @@ impl Membership {
         relay.members.fetch_add(1, Ordering::AcqRel);
         Self { relay, room_id, user, cell, head: MessageHead::new(room_id, user, username) }
     }
+
+    /// Takes the member out of the room. Locks the room.
+    pub(super) fn end(self, reason: LeaveReason) {
+        self.relay.depart(&self.cell, &self.user, reason);
+    }
 }
 
 impl Drop for Membership {
@@ -328,12 +333,12 @@ impl Session {
         };
         match until {
             Some(until) => self.relay.send_away(self.clone(), until),
-            None => self.end(),
+            None => self.end(if left { LeaveReason::Left } else { LeaveReason::Lost }),
         }
     }
 
-    /// Ends the session: it leaves its rooms, and what it held is wiped.
-    pub fn end(self: &Arc<Self>) {
+    /// Ends the session: it is out of its rooms for this reason, and what it held is wiped.
+    pub fn end(self: &Arc<Self>, reason: LeaveReason) {
         let token = {
             let mut guard = lock(&self.outbox);
             let outbox = &mut *guard;
@@ -348,7 +353,9 @@ impl Session {
         }
         let memberships = lock(&self.memberships).take();
         if let Some(memberships) = memberships {
-            drop(memberships);
+            for membership in memberships {
+                membership.end(reason);
+            }
             self.relay.open_sessions.fetch_sub(1, Ordering::AcqRel);
         }
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -81,10 +81,11 @@ impl Acceptor {
 
     async fn serve(&self, stream: TcpStream, permit: Permit, refused: bool, deadline: Instant) -> io::Result<()> {
         stream.set_nodelay(true)?;
-        let stream = match self.tls.accept(stream).into_fallible().await {
-            Ok(stream) => stream,
-            Err((error, stream)) => return explain_plaintext(&error, stream).await,
-        };
+        let mut first = [0];
+        if stream.peek(&mut first).await? == 1 && first[0].is_ascii_alphabetic() {
+            return explain_plaintext(stream).await;
+        }
+        let stream = self.tls.accept(stream).await?;
         let place = Arc::new(Mutex::new(Some(permit)));
         let service = service_fn(|request| {
             let (place, workers) = (place.clone(), self.workers.clone());
@@ -122,16 +123,13 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 }
 
 /// Somebody typed `http://`: the one mistake of people rather than of programs, so it gets an answer that can be read.
-async fn explain_plaintext(error: &io::Error, mut stream: TcpStream) -> io::Result<()> {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    if matches!(inner, Some(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType))) {
-        stream.write_all(PLAINTEXT_ANSWER).await?;
-    }
+async fn explain_plaintext(mut stream: TcpStream) -> io::Result<()> {
+    stream.write_all(PLAINTEXT_ANSWER).await?;
     stream.shutdown().await?;
     // Closing with unread input would reset the connection before the answer is read.
     let mut rest = [0; 1024];
     for _ in 0..64 {
-        if tokio::io::AsyncReadExt::read(&mut stream, &mut rest).await? == 0 {
+        if stream.read(&mut rest).await? == 0 {
             break;
         }
     }

@@ -10,7 +10,7 @@ use rustls::ServerConnection;
 
 use super::admission::Permit;
 use super::output::{Flushed, Output};
-use crate::protocol::codes::{CloseReason, ErrorCode};
+use crate::protocol::codes::{CloseReason, ErrorCode, LeaveReason};
 use crate::protocol::frame::{ClientFrame, FrameError, Opcode, read_client_frame, unmask};
 use crate::protocol::limits::Limits;
 use crate::relay::{ConnectionId, Relay, Session};
@@ -362,7 +362,7 @@ impl Connection {
         if let Some(resumed) = outcome.resumed {
             // What this connection's own session still had to say comes before what the resumed one has.
             self.output.encrypt_all(&mut self.tls, (&self.session, self.id), &mut scratch.out);
-            self.session.end();
+            self.session.end(LeaveReason::Left);
             self.session = resumed;
         }
     }
