@@ -136,18 +136,36 @@ impl std::fmt::Debug for Identity {
     }
 }
 
-/// Seals a message's key to a member: RSA-OAEP (RFC 8017, 7.1) with SHA-256 for both hashes and an empty label.
-///
-/// # Errors
-/// [`SealedError::Key`] if the cryptographic library refuses the key.
-pub fn wrap_key(cek: &ContentKey, to: &PublicKey) -> Result<Vec<u8>, SealedError> {
-    let key = PublicEncryptingKey::from_der(&to.spki_der()).map_err(|_| SealedError::Key)?;
-    let key = OaepPublicEncryptingKey::new(key).map_err(|_| SealedError::Key)?;
-    let mut out = vec![0; key.ciphertext_size()];
-    let length =
-        key.encrypt(&OAEP_SHA256_MGF1SHA256, cek.expose(), &mut out, None).map_err(|_| SealedError::Key)?.len();
-    out.truncate(length);
-    Ok(out)
+/// Another member's RSA key, ready to be sealed to.
+pub struct RecipientKey(OaepPublicEncryptingKey);
+
+impl RecipientKey {
+    /// Hands a checked key to the cryptographic library.
+    ///
+    /// # Errors
+    /// [`SealedError::Key`] if the library refuses it.
+    pub fn new(key: &PublicKey) -> Result<Self, SealedError> {
+        let key = PublicEncryptingKey::from_der(&key.spki_der()).map_err(|_| SealedError::Key)?;
+        OaepPublicEncryptingKey::new(key).map(Self).map_err(|_| SealedError::Key)
+    }
+
+    /// Seals a message's key to the member: RSA-OAEP (RFC 8017, 7.1) with SHA-256 for both hashes and an empty label.
+    ///
+    /// # Errors
+    /// [`SealedError::Key`] if the cryptographic library fails.
+    pub fn wrap(&self, cek: &ContentKey) -> Result<Vec<u8>, SealedError> {
+        let mut out = vec![0; self.0.ciphertext_size()];
+        let wrapped = self.0.encrypt(&OAEP_SHA256_MGF1SHA256, cek.expose(), &mut out, None);
+        let length = wrapped.map_err(|_| SealedError::Key)?.len();
+        out.truncate(length);
+        Ok(out)
+    }
+}
+
+impl std::fmt::Debug for RecipientKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RecipientKey")
+    }
 }
 
 #[cfg(test)]
@@ -160,7 +178,7 @@ mod tests {
         let mut random = SystemRandom;
         let identity = Identity::generate(&mut random).unwrap();
         let cek = ContentKey::generate(&mut random);
-        let sealed = wrap_key(&cek, identity.public_key()).unwrap();
+        let sealed = RecipientKey::new(identity.public_key()).unwrap().wrap(&cek).unwrap();
         assert_eq!(identity.unwrap_key(&sealed).unwrap().expose(), cek.expose());
         assert_eq!(identity.unwrap_key(&sealed[1..]).unwrap_err(), SealedError::KeyDoesNotOpen);
         let signature = identity.sign(b"tea").unwrap();

@@ -8,11 +8,10 @@ use zeroize::Zeroizing;
 use super::{
     Identity, Random, RoomSecret, SealedError, VerifyingKey,
     encoding::{Header, from_base64, length_prefixed, to_base64},
-    identity::{SIGNATURE_BYTES, wrap_key},
+    identity::{RecipientKey, SIGNATURE_BYTES},
     padding, random,
     secret::{ContentKey, NONCE_BYTES, TAG_BYTES},
 };
-use crate::protocol::public_key::PublicKey;
 
 const LABEL: &[u8] = b"subrosa v1 message";
 
@@ -96,9 +95,9 @@ impl Sealed {
     /// The part for one recipient.
     ///
     /// # Errors
-    /// [`SealedError::Key`] if the cryptographic library refuses the recipient's key.
-    pub fn content_for(&self, recipient: &PublicKey) -> Result<String, SealedError> {
-        Ok(content(self.header, &wrap_key(&self.key, recipient)?))
+    /// [`SealedError::Key`] if the cryptographic library fails.
+    pub fn content_for(&self, recipient: &RecipientKey) -> Result<String, SealedError> {
+        Ok(content(self.header, &recipient.wrap(&self.key)?))
     }
 }
 

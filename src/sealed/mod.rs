@@ -6,8 +6,10 @@
 //! - [`identity`], [`secret`], [`fingerprint`]: the keys of one membership, the secrets of the room, and what people compare
 //! - [`certificate`], [`chain`], [`link`], [`card`]: who was invited by whom, and who the members are
 //! - [`plain`], [`message`], [`view`]: what members say to each other
+//! - [`room`], [`alarm`]: one membership as a state machine, and what it warns of
 //!
 //! Every sealed object is refused with a [`SealedError`], whose identifiers the test vectors in `tests/vectors` share with other clients.
+pub mod alarm;
 pub mod card;
 pub mod certificate;
 pub mod chain;
@@ -22,9 +24,11 @@ pub mod name;
 pub mod padding;
 pub mod plain;
 mod random;
+pub mod room;
 pub mod secret;
 pub mod view;
 
+pub use alarm::Alarm;
 pub use card::Card;
 pub use certificate::{Certificate, InviteKind};
 pub use chain::OwnerChain;
@@ -34,5 +38,6 @@ pub use identity::{Identity, VerifyingKey};
 pub use link::{Link, Server};
 pub use plain::{Body, Plain};
 pub use random::{Random, SystemRandom};
+pub use room::Room;
 pub use secret::RoomSecret;
 pub use view::View;

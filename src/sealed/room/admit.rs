@@ -1,0 +1,275 @@
+//! Who is let in: judging the members that the relay lists by their cards, and never by the relay's word.
+use std::collections::{HashMap, HashSet};
+
+use super::{Event, Fact, Listed, Room, members::Counter, members::Member};
+use crate::{
+    protocol::public_key::PublicKey,
+    sealed::{
+        Card, Certificate, Fingerprint, InviteKind, SealedError,
+        alarm::{Alarm, Who},
+        encoding::Header,
+        identity::RecipientKey,
+    },
+};
+
+/// For how long after its expiry an invite is still good, in seconds: clocks differ, and joining takes time.
+const EXPIRY_GRACE_S: u64 = 600;
+
+/// Someone whose card holds.
+struct Candidate {
+    user_id: String,
+    card: Card,
+    public_key: PublicKey,
+    recipient: RecipientKey,
+}
+
+enum Verdict {
+    Accept(Box<Candidate>),
+    /// The card is of an epoch before this one.
+    NotHereYet,
+    /// The card is of an epoch that has not come.
+    Newer,
+    Refuse(Alarm),
+}
+
+impl Candidate {
+    fn fingerprint(&self) -> Fingerprint {
+        self.card.fingerprint()
+    }
+
+    fn who(&self) -> Who {
+        Who { user_id: self.user_id.clone(), fingerprint: Some(self.fingerprint()), name: Some(self.card.name.clone()) }
+    }
+}
+
+impl Room {
+    /// The list that comes with one's own entry.
+    pub(super) fn enter(&mut self, owner_id: String, listed: Vec<Listed>, now: u64) {
+        let mut ids = HashSet::from([self.user_id.clone()]);
+        let mut candidates = Vec::new();
+        for listed in listed {
+            if !ids.insert(listed.user_id.clone()) {
+                self.alarm(Alarm::UserIdTwice(stranger(&listed.user_id)));
+                continue;
+            }
+            match self.judge(&listed, false, now) {
+                Verdict::Accept(candidate) => candidates.push(*candidate),
+                verdict => self.turn_away(listed, verdict, false, now),
+            }
+        }
+        // Nobody can tell which of two users of one invite was first if both were there before: neither is let in.
+        let mut uses: HashMap<[u8; 16], HashSet<Fingerprint>> = HashMap::new();
+        for candidate in &candidates {
+            if let Some(invite) = one_time(candidate) {
+                uses.entry(invite.id).or_default().insert(candidate.fingerprint());
+            }
+        }
+        for candidate in candidates {
+            let reused = one_time(&candidate).is_some_and(|invite| uses.get(&invite.id).is_some_and(|u| u.len() > 1));
+            if reused {
+                if let Some(invite) = one_time(&candidate) {
+                    self.members.spend(invite, candidate.fingerprint());
+                }
+                self.refuse(Alarm::InviteReused(candidate.who()), &candidate.user_id);
+            } else if self.members.get(&candidate.fingerprint()).is_some() {
+                self.refuse(Alarm::FingerprintTwice(candidate.who()), &candidate.user_id);
+            } else {
+                self.accept(candidate, false);
+            }
+        }
+        self.event(Event::Entered);
+        self.name_owner(owner_id, now);
+    }
+
+    /// Somebody joins.
+    pub(super) fn join_live(&mut self, listed: Listed, now: u64) {
+        if listed.user_id == self.user_id {
+            self.alarm(Alarm::UserIdTwice(stranger(&listed.user_id)));
+        } else if let Some(member) = self.members.by_user_id(&listed.user_id) {
+            let alarm = if same_key(member, &listed) { Alarm::FingerprintTwice } else { Alarm::UserIdTwice };
+            let alarm = alarm(member.who());
+            self.alarm(alarm);
+        } else {
+            self.members.dropped.remove(&listed.user_id);
+            match self.judge(&listed, true, now) {
+                Verdict::Accept(candidate) => self.accept(*candidate, true),
+                verdict => self.turn_away(listed, verdict, true, now),
+            }
+        }
+    }
+
+    /// The answer to `list-members`: lets in those whose cards have become readable, and compares the others.
+    pub(super) fn reconcile(&mut self, listed: Vec<Listed>, now: u64) {
+        for listed in listed {
+            if listed.user_id == self.user_id || self.members.dropped.contains(&listed.user_id) {
+                continue;
+            }
+            if let Some(member) = self.members.by_user_id(&listed.user_id) {
+                let (who, fingerprint) = (member.who(), member.fingerprint);
+                if !same_key(member, &listed) {
+                    self.alarm(Alarm::KeySwapped(who));
+                } else if self.is_newer(&listed) {
+                    self.held.expect_newer(now);
+                } else if self.is_other_card(&listed, fingerprint) {
+                    self.alarm(Alarm::CardSwapped(who));
+                }
+            } else if self.members.not_here.contains(&listed.user_id) {
+                match self.judge(&listed, false, now) {
+                    Verdict::Accept(candidate) => self.accept(*candidate, false),
+                    verdict => self.turn_away(listed, verdict, false, now),
+                }
+            } else if !self.members.refused.contains(&listed.user_id) && !self.held.mentions(&listed.user_id) {
+                self.refuse(Alarm::Unannounced(stranger(&listed.user_id)), &listed.user_id);
+            }
+        }
+    }
+
+    fn judge(&self, listed: &Listed, live: bool, now: u64) -> Verdict {
+        match self.open_card(listed, live) {
+            Err(verdict) => verdict,
+            Ok(candidate) => match self.judge_candidate(&candidate, live, now) {
+                Some(alarm) => Verdict::Refuse(alarm(candidate.who())),
+                None => Verdict::Accept(Box::new(candidate)),
+            },
+        }
+    }
+
+    fn open_card(&self, listed: &Listed, live: bool) -> Result<Candidate, Verdict> {
+        let refuse = |alarm: fn(Who) -> Alarm| Verdict::Refuse(alarm(stranger(&listed.user_id)));
+        let card = listed.card.as_deref().ok_or_else(|| refuse(Alarm::NoCard))?;
+        let public_key = PublicKey::from_pem(&listed.public_key_pem).map_err(|_| refuse(Alarm::BadPublicKey))?;
+        let recipient = RecipientKey::new(&public_key).map_err(|_| refuse(Alarm::BadPublicKey))?;
+        let header = Header::peek(card).map_err(|error| match error {
+            SealedError::Version => refuse(Alarm::CardOfUnknownVersion),
+            _ => refuse(Alarm::CardDoesNotOpen),
+        })?;
+        let secret = self.epochs.current();
+        if header.epoch > secret.epoch() {
+            return Err(Verdict::Newer);
+        }
+        if header.epoch < secret.epoch() {
+            return Err(if live { refuse(Alarm::CardOutdated) } else { Verdict::NotHereYet });
+        }
+        match Card::open(card, &public_key, self.chain.root(), secret) {
+            Ok(card) => Ok(Candidate { user_id: listed.user_id.clone(), card, public_key, recipient }),
+            Err(
+                SealedError::Signature | SealedError::Json | SealedError::Field | SealedError::Name | SealedError::Kind,
+            ) => Err(refuse(Alarm::CardForged)),
+            Err(_) => Err(refuse(Alarm::CardDoesNotOpen)),
+        }
+    }
+
+    /// What speaks against someone whose card opens.
+    fn judge_candidate(&self, candidate: &Candidate, live: bool, now: u64) -> Option<fn(Who) -> Alarm> {
+        let fingerprint = candidate.fingerprint();
+        if fingerprint == self.identity.fingerprint() || self.members.get(&fingerprint).is_some() {
+            return Some(Alarm::FingerprintTwice);
+        }
+        match self.members.gone(&fingerprint) {
+            Some(true) => return Some(Alarm::RemovedMemberReturned),
+            Some(false) => return Some(Alarm::MemberReturned),
+            None => {}
+        }
+        let Some(invite) = &candidate.card.invite else {
+            let is_creator = candidate.card.key == *self.chain.root();
+            return if is_creator && !live { None } else { Some(Alarm::NoInvite) };
+        };
+        let signed_by_owner = invite.verify(self.chain.root(), self.chain.owner()).is_ok();
+        let signed_by_any =
+            signed_by_owner || self.chain.owners().any(|owner| invite.verify(self.chain.root(), owner).is_ok());
+        let epoch = self.epochs.current().epoch();
+        if !signed_by_any {
+            Some(Alarm::InviteForged)
+        } else if live && !signed_by_owner {
+            Some(Alarm::InviteOfFormerOwner)
+        } else if invite.epoch > epoch || (live && invite.epoch < epoch) {
+            Some(Alarm::InviteOutdated)
+        } else if live && invite.expiry != 0 && now / 1000 > invite.expiry.saturating_add(EXPIRY_GRACE_S) {
+            Some(Alarm::InviteExpired)
+        } else if self.members.spent_by_other(invite, fingerprint) {
+            Some(Alarm::InviteReused)
+        } else {
+            None
+        }
+    }
+
+    fn accept(&mut self, candidate: Candidate, live: bool) {
+        let fingerprint = candidate.fingerprint();
+        if let Some(invite) = one_time(&candidate) {
+            self.members.spend(invite, fingerprint);
+        }
+        let Candidate { user_id, card, public_key, recipient } = candidate;
+        self.held.release_early(&user_id, &mut self.replay);
+        let member = Member {
+            user_id,
+            fingerprint,
+            key: card.key,
+            public_key,
+            recipient,
+            name: card.name,
+            marked: false,
+            verified: false,
+            order: 0,
+            room: if live { Counter::from_zero() } else { Counter::default() },
+            private: Counter::from_zero(),
+            told: 0,
+        };
+        self.members.accept(member, &self.name);
+        self.event(Event::MemberJoined { member: fingerprint, live });
+    }
+
+    fn turn_away(&mut self, listed: Listed, verdict: Verdict, live: bool, now: u64) {
+        match verdict {
+            Verdict::Accept(_) => {}
+            Verdict::Refuse(alarm) => self.refuse(alarm, &listed.user_id),
+            Verdict::Newer if live => self.held.hold_newer(Fact::UserJoined(listed), now),
+            Verdict::Newer => {
+                self.held.expect_newer(now);
+                self.not_here(listed.user_id);
+            }
+            Verdict::NotHereYet => {
+                self.listing.want(now);
+                self.not_here(listed.user_id);
+            }
+        }
+    }
+
+    fn not_here(&mut self, user_id: String) {
+        if self.members.not_here.insert(user_id.clone()) {
+            self.event(Event::NotHereYet { user_id });
+        }
+    }
+
+    fn refuse(&mut self, alarm: Alarm, user_id: &str) {
+        self.members.not_here.remove(user_id);
+        self.members.refused.insert(user_id.to_owned());
+        self.alarm(alarm);
+    }
+
+    fn is_newer(&self, listed: &Listed) -> bool {
+        let epoch = self.epochs.current().epoch();
+        listed.card.as_deref().and_then(|card| Header::peek(card).ok()).is_some_and(|header| header.epoch > epoch)
+    }
+
+    /// Whether a card of this epoch is not the member's own.
+    fn is_other_card(&self, listed: &Listed, fingerprint: Fingerprint) -> bool {
+        match self.open_card(listed, false) {
+            Ok(candidate) => candidate.fingerprint() != fingerprint,
+            Err(Verdict::Refuse(_)) => true,
+            Err(_) => false,
+        }
+    }
+}
+
+/// Someone of whom only the relay's id is known.
+pub(super) fn stranger(user_id: &str) -> Who {
+    Who { user_id: user_id.to_owned(), fingerprint: None, name: None }
+}
+
+fn one_time(candidate: &Candidate) -> Option<&Certificate> {
+    candidate.card.invite.as_ref().filter(|invite| invite.kind == InviteKind::OneTime)
+}
+
+fn same_key(member: &Member, listed: &Listed) -> bool {
+    PublicKey::from_pem(&listed.public_key_pem).is_ok_and(|key| key == member.public_key)
+}

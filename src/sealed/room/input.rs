@@ -1,0 +1,100 @@
+//! What goes into the state machine: what the relay says, and how it answered.
+use secrecy::SecretString;
+
+/// A member as the relay lists it.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// The relay's id for this membership.
+    pub user_id: String,
+    /// The RSA key in PEM, PKCS#1 or SPKI.
+    pub public_key_pem: String,
+    /// The sealed card; absent for clients that do not know sealed rooms.
+    pub card: Option<String>,
+}
+
+/// Why a member is gone, by the relay's word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeaveReason {
+    /// It left.
+    Left,
+    /// The owner removed it.
+    Removed,
+    /// Its connection was lost for longer than the resume window.
+    Lost,
+}
+
+/// Something that the relay says of its own accord (or, for `Created` and `Joined`, in answer to the request for entry).
+#[derive(Debug)]
+pub enum Fact {
+    /// The room was created.
+    Created {
+        /// Its id.
+        room_id: String,
+        /// One's own id in it.
+        user_id: String,
+    },
+    /// One is in.
+    Joined {
+        /// One's own id.
+        user_id: String,
+        /// Whom the relay names the owner.
+        owner_id: String,
+        /// The members who were there before, the longest-standing first.
+        members: Vec<Listed>,
+    },
+    /// Somebody else is in, by either kind of key; which one the certificate says.
+    UserJoined(Listed),
+    /// Somebody is gone, perhaps oneself.
+    UserLeft {
+        /// Who.
+        user_id: String,
+        /// Why.
+        reason: LeaveReason,
+    },
+    /// The relay names another owner.
+    OwnerChanged {
+        /// Whom.
+        owner_id: String,
+    },
+    /// A message.
+    Message {
+        /// From whom, by the relay's word.
+        user_id: String,
+        /// The part for this member.
+        content: String,
+        /// The part for all recipients.
+        shared: Option<String>,
+    },
+    /// The relay had to drop events. What was lost shows in the members' numbers.
+    Gap,
+    /// The room is no more.
+    Closed,
+}
+
+/// How the relay answered a command.
+#[derive(Debug)]
+pub enum Answer {
+    /// It was carried out.
+    Done,
+    /// A packet was sent on.
+    Sent {
+        /// Recipients who were not there.
+        absent: Vec<String>,
+    },
+    /// A join key.
+    Key(SecretString),
+    /// The list of members, oneself among them or not.
+    Members {
+        /// Whom the relay names the owner.
+        owner_id: String,
+        /// Everyone.
+        members: Vec<Listed>,
+    },
+    /// It was refused.
+    Refused {
+        /// After how many milliseconds trying again helps; `None` if it never does.
+        retry_after_ms: Option<u64>,
+    },
+    /// The connection went away and nobody knows whether it was carried out.
+    Lost,
+}

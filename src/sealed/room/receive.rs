@@ -1,0 +1,112 @@
+//! Messages that come in: opened, attributed, counted, and only then believed.
+use super::{Event, Fact, Room, admit::stranger, members::Counted};
+use crate::sealed::{
+    Body, Fingerprint, Plain, SealedError,
+    alarm::{Alarm, Who},
+    encoding::Header,
+    fingerprint::sha256,
+    message,
+};
+
+/// A message that its author signed and that is for this member.
+struct Opened {
+    plain: Plain,
+    signature: [u8; 64],
+    epoch: u32,
+}
+
+impl Room {
+    /// A message that the relay says is from `user_id`.
+    pub(super) fn receive(&mut self, user_id: String, content: String, shared: Option<String>, now: u64) {
+        if self.members.dropped.contains(&user_id) {
+            return;
+        }
+        let member = self.members.by_user_id(&user_id);
+        let not_here = self.members.not_here.contains(&user_id);
+        if member.is_none() && !not_here && !self.held.mentions(&user_id) {
+            if self.members.refused.insert(user_id.clone()) {
+                self.alarm(Alarm::MessageFromStranger(stranger(&user_id)));
+            }
+            return;
+        }
+        let who = member.map_or_else(|| stranger(&user_id), |member| member.who());
+        let from = member.map(|member| member.fingerprint);
+        let Some(shared) = shared else {
+            return self.alarm(Alarm::MessageUnsealed(who));
+        };
+        let epoch = match Header::peek(&content) {
+            Ok(header) => header.epoch,
+            Err(SealedError::Version) => return self.alarm(Alarm::MessageOfUnknownVersion(who)),
+            Err(error) => return self.alarm(Alarm::MessageDoesNotOpen(who, error)),
+        };
+        if epoch > self.epochs.current().epoch() {
+            return self.held.hold_newer(Fact::Message { user_id, content, shared: Some(shared) }, now);
+        }
+        let Some(from) = from else {
+            self.held.hold_early(Fact::Message { user_id, content, shared: Some(shared) }, now);
+            return self.listing.want_now(now);
+        };
+        match self.open(from, who, epoch, &content, &shared) {
+            Err(alarm) => self.alarm(alarm),
+            Ok(opened) => self.count(from, opened, sha256(shared.as_bytes()), now),
+        }
+    }
+
+    fn open(&self, from: Fingerprint, who: Who, epoch: u32, content: &str, shared: &str) -> Result<Opened, Alarm> {
+        let (Some(secret), Some(member)) = (self.epochs.get(epoch), self.members.get(&from)) else {
+            return Err(Alarm::MessageOutdated(who));
+        };
+        let root = self.chain.root();
+        let signed = match message::open(content, shared, &self.identity, root, secret) {
+            Ok(signed) => signed,
+            Err(SealedError::Version) => return Err(Alarm::MessageOfUnknownVersion(who)),
+            Err(error) => return Err(Alarm::MessageDoesNotOpen(who, error)),
+        };
+        let Ok(json) = signed.verify(root, &member.key) else {
+            return Err(Alarm::MessageForged(who));
+        };
+        let plain = Plain::parse(json).map_err(|error| Alarm::MessageMalformed(who.clone(), error))?;
+        if plain.check_recipient(self.identity.fingerprint()).is_err() {
+            return Err(Alarm::MessageNotForMe(who));
+        }
+        Ok(Opened { plain, signature: signed.signature(), epoch })
+    }
+
+    fn count(&mut self, from: Fingerprint, opened: Opened, seal: [u8; 32], now: u64) {
+        let Some(member) = self.members.get_mut(&from) else {
+            return;
+        };
+        let private = opened.plain.to.is_some();
+        let counter = if private { &mut member.private } else { &mut member.room };
+        match counter.count(opened.plain.n, opened.signature, seal) {
+            Counted::SentAgain => {}
+            Counted::Replayed => {
+                let who = member.who();
+                self.alarm(Alarm::Replayed(who));
+            }
+            Counted::New { missing } => {
+                let who = member.who();
+                if missing > 0 {
+                    self.alarm(Alarm::MessagesMissing { from: who.clone(), count: missing, private });
+                }
+                let view = opened.plain.view;
+                // A rekey removes members and may bring a new owner: its view is the one after it.
+                self.believe(from, opened, now);
+                self.views.change(self.view(), now);
+                self.views.check(from, who, view, now);
+            }
+        }
+    }
+
+    fn believe(&mut self, from: Fingerprint, opened: Opened, now: u64) {
+        let Opened { plain, epoch, .. } = opened;
+        let private = plain.to.is_some();
+        match plain.body {
+            Body::Text(text) => self.event(Event::Message { from, text, at: plain.at, private }),
+            Body::Unknown(kind) => self.event(Event::Unsupported { from, kind }),
+            Body::Void => {}
+            Body::Secret(new) => self.rekeyed(from, new, epoch, private, now),
+            Body::Succession { chain, transfer } => self.named_heir(from, &chain, transfer, private),
+        }
+    }
+}
