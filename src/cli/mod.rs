@@ -1,5 +1,6 @@
 //! The command line: one file a command. [`main`] parses, sets up logging, and hands over.
 
+mod chat;
 mod serve;
 
 use std::io::Write;
@@ -23,6 +24,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Talks in an end-to-end encrypted room, in the terminal or in a pipe.
+    Chat(chat::Chat),
     /// Runs a room server.
     Serve(serve::Serve),
     /// Lists the bounds that `serve --limit NAME=VALUE` sets, with their defaults.
@@ -36,6 +39,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 pub fn main() -> ExitCode {
     let Cli { command, serve } = Cli::parse();
     let done = match command.unwrap_or(Command::Serve(serve)) {
+        Command::Chat(chat) => chat.run(),
         Command::Serve(serve) => serve.run(),
         Command::Limits => say(&Limits::default()),
     };

@@ -18,7 +18,7 @@ use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
 use super::backoff::Backoff;
 use super::dial::{self, Socket};
 use super::handle::{Config, Events};
-use super::request::{End, Incoming};
+use super::request::{End, Incoming, printable};
 use super::session::{Out, Pending, Session};
 use crate::protocol::codes::reconnect_after;
 use crate::protocol::limits::Limits;
@@ -251,7 +251,7 @@ fn closed_by_server(close: Option<CloseFrame>, restart: Option<Duration>) -> Cau
         return Cause::Broken(restart);
     }
     // The text goes to people, and the server is not trusted.
-    let reason = reason.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').collect();
+    let reason = printable(&reason);
     Cause::End(End::ServerClosed { code, reason })
 }
 

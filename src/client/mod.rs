@@ -8,7 +8,8 @@
 //!                              loss → back-off → connect again → resume → replay → unanswered commands again
 //! ```
 //!
-//! An application sends [commands](crate::protocol::command::Command) and reads [`Events`] in order.
+//! An application sends [commands](crate::protocol::command::Command) and reads [`Events`] in order. [`SealedRoom`] does so for a
+//! member of an end-to-end encrypted room.
 
 mod address;
 mod backoff;
@@ -16,6 +17,7 @@ mod connection;
 mod dial;
 mod handle;
 mod request;
+mod room;
 mod session;
 mod tls;
 
@@ -23,4 +25,5 @@ pub use address::{Address, AddressError, DEFAULT_PORT, Pin, PinError};
 pub use dial::ConnectError;
 pub use handle::{Client, Config, Events, ServerInfo};
 pub use request::{End, Incoming, RequestError, RequestId};
+pub use room::{EnterError, Members, NewRoom, Person, RoomEnd, RoomError, RoomEvent, RoomEvents, SealedRoom};
 pub use tls::{Trust, TrustError, pin_of};

@@ -1,5 +1,6 @@
 //! What passes between an application and its connection: requests and their errors, and what comes in.
 
+use crate::protocol::codes::ErrorCode;
 use crate::protocol::command::Command;
 use crate::protocol::event::{Event, Gap, RefusalData};
 
@@ -30,7 +31,7 @@ impl std::fmt::Display for RequestId {
 #[derive(Debug, thiserror::Error)]
 pub enum RequestError {
     /// The server refused.
-    #[error("{}", .0.msg)]
+    #[error("{}", said(.0))]
     Refused(RefusalData),
     /// No answer came in time. The command may still be carried out.
     #[error("the server did not answer in time")]
@@ -45,6 +46,19 @@ pub enum RequestError {
     /// The session is over.
     #[error("{0}")]
     Ended(End),
+}
+
+/// What a refusal says, in words of this client: the server's own text is not trusted.
+fn said(refusal: &RefusalData) -> String {
+    match ErrorCode::ALL.iter().find(|code| code.as_str() == refusal.code) {
+        Some(code) => code.message().to_owned(),
+        None => format!("refused ({})", printable(&refusal.code)),
+    }
+}
+
+/// The printable ASCII of a server's text, at most 64 characters of it.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').take(64).collect()
 }
 
 /// Why a session is over.
@@ -99,6 +113,17 @@ pub(crate) fn repeats(command: &Command<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refusal_is_told_in_our_own_words() {
+        let refused = |code: &str| {
+            let msg = "\x1b[2Jlies".to_owned();
+            let data = RefusalData { room_id: String::new(), code: code.to_owned(), msg, retry: String::new() };
+            RequestError::Refused(data).to_string()
+        };
+        assert_eq!(refused("room-full"), ErrorCode::RoomFull.message());
+        assert_eq!(refused("\x1b[2Jnew\n"), "refused ([2Jnew)");
+    }
 
     #[test]
     fn ids_have_one_writing() {

@@ -1,0 +1,37 @@
+//! Spans of time as people write them: `90`, `30s`, `10m`, `2h`, `7d`.
+
+/// Reads a span into seconds, at least 1. A number alone means seconds.
+///
+/// # Errors
+/// A sentence for the user.
+pub(super) fn seconds(text: &str) -> Result<u32, String> {
+    let wrong = || "write a span of time as 30s, 10m, 2h or 7d".to_owned();
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let unit = match unit {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return Err(wrong()),
+    };
+    let number: u32 = number.parse().map_err(|_| wrong())?;
+    match number.checked_mul(unit) {
+        Some(seconds @ 1..=315_360_000) => Ok(seconds),
+        _ => Err("a span of time lies between a second and ten years".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::seconds;
+
+    #[test]
+    fn reads_every_unit_and_refuses_the_rest() {
+        let read = ["1", "30s", "10m", "2h", "7d", "3650d"].map(|text| seconds(text).unwrap());
+        assert_eq!(read, [1, 30, 600, 7_200, 604_800, 315_360_000]);
+        for bad in ["", "0", "0h", "m", "-1", "+1", "1.5h", "2 h", "1w", "3651d", "99999999999s", "４s"] {
+            assert!(seconds(bad).is_err(), "{bad}");
+        }
+    }
+}

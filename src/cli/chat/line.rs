@@ -1,0 +1,164 @@
+//! What a typed line asks for.
+
+use super::duration::seconds;
+
+/// One line of input. Names are looked up later, by who is in the room.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Line<'a> {
+    /// Nothing.
+    Empty,
+    /// Said to all.
+    Say(&'a str),
+    /// `/invite [--forever] [--expires SPAN]`.
+    Invite {
+        /// Whether the link works more than once.
+        forever: bool,
+        /// Its life in seconds.
+        expires_in_s: Option<u32>,
+    },
+    /// `/members`.
+    Members,
+    /// `/verify NAME [WORDS]`.
+    Verify(&'a str),
+    /// `/tell NAME TEXT`.
+    Tell(&'a str),
+    /// `/remove NAME`.
+    Remove(&'a str),
+    /// `/owner NAME`.
+    Owner(&'a str),
+    /// `/rekey`.
+    Rekey,
+    /// `/reset-keys`.
+    ResetKeys,
+    /// `/leave`.
+    Leave,
+    /// `/help`.
+    Help,
+}
+
+/// What `/help` shows.
+pub(super) const HELP: &str = "\
+Type to talk; a line that starts with // is said with one / in front.
+  /invite [--forever] [--expires 10m]  make a link for one person, or for all who have it
+  /members                             who is here, with fingerprints
+  /verify NAME                         show how to make sure that NAME is who you think
+  /tell NAME TEXT                      say something to NAME alone
+  /remove NAME                         put NAME out and change the room's secret (owner)
+  /owner NAME                          hand the room over (owner)
+  /rekey                               change the room's secret; older links die (owner)
+  /reset-keys                          make all invite links that were not used useless (owner)
+  /leave                               leave; what was said is gone
+  /help                                this";
+
+/// The names of all commands.
+const COMMANDS: [&str; 10] =
+    ["invite", "members", "verify", "tell", "remove", "owner", "rekey", "reset-keys", "leave", "help"];
+
+/// Reads a line.
+///
+/// # Errors
+/// A hint for the user.
+pub(super) fn parse(line: &str) -> Result<Line<'_>, String> {
+    let line = line.trim_end_matches(['\r', '\n']);
+    if line.trim().is_empty() {
+        return Ok(Line::Empty);
+    }
+    let Some(command) = line.strip_prefix('/') else { return Ok(Line::Say(line)) };
+    if command.starts_with('/') {
+        return Ok(Line::Say(command));
+    }
+    let (name, rest) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
+    let rest = rest.trim();
+    let needs = |usage: &str| if rest.is_empty() { Err(format!("write /{name} {usage}")) } else { Ok(rest) };
+    let alone = |line| if rest.is_empty() { Ok(line) } else { Err(format!("/{name} stands alone")) };
+    match name {
+        "invite" => invite(rest),
+        "members" => alone(Line::Members),
+        "verify" => needs("NAME").map(Line::Verify),
+        "tell" => needs("NAME TEXT").map(Line::Tell),
+        "remove" => needs("NAME").map(Line::Remove),
+        "owner" => needs("NAME").map(Line::Owner),
+        "rekey" => alone(Line::Rekey),
+        "reset-keys" => alone(Line::ResetKeys),
+        "leave" => alone(Line::Leave),
+        "help" => Ok(Line::Help),
+        _ => Err(unknown(name)),
+    }
+}
+
+fn invite(rest: &str) -> Result<Line<'static>, String> {
+    let (mut forever, mut expires_in_s) = (false, None);
+    let mut words = rest.split_whitespace();
+    while let Some(word) = words.next() {
+        match word {
+            "--forever" => forever = true,
+            "--expires" => expires_in_s = Some(seconds(words.next().unwrap_or_default())?),
+            _ => return Err("write /invite [--forever] [--expires 10m]".to_owned()),
+        }
+    }
+    Ok(Line::Invite { forever, expires_in_s })
+}
+
+fn unknown(name: &str) -> String {
+    // One slip of the finger: the same start, or the same letters but for one place.
+    let close = COMMANDS.iter().find(|known| {
+        (name.len() >= 2 && known.starts_with(name))
+            || (name.len() == known.len() && name.bytes().zip(known.bytes()).filter(|(a, b)| a != b).count() <= 1)
+    });
+    match close {
+        Some(known) => format!("there is no such command; did you mean /{known}?"),
+        None => "there is no such command; /help lists them, // starts a line with a slash".to_owned(),
+    }
+}
+
+/// Splits `rest` into one of the `names` and what stands behind it: the longest that fits, since names may hold spaces.
+pub(super) fn split_name<'a, 'n>(rest: &'a str, names: impl Iterator<Item = &'n str>) -> Option<(&'n str, &'a str)> {
+    names
+        .filter_map(|name| {
+            let behind = rest.strip_prefix(name)?;
+            (behind.is_empty() || behind.starts_with(char::is_whitespace)).then(|| (name, behind.trim()))
+        })
+        .max_by_key(|(name, _)| name.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_and_commands() {
+        assert_eq!(parse("hello /help\r\n"), Ok(Line::Say("hello /help")));
+        assert_eq!(parse("  "), Ok(Line::Empty));
+        assert_eq!(parse("//etc"), Ok(Line::Say("/etc")));
+        assert_eq!(parse("/members"), Ok(Line::Members));
+        assert_eq!(parse("/tell bob  hi there "), Ok(Line::Tell("bob  hi there")));
+        assert_eq!(parse("/invite"), Ok(Line::Invite { forever: false, expires_in_s: None }));
+        let timed = Line::Invite { forever: true, expires_in_s: Some(600) };
+        assert_eq!(parse("/invite --expires 10m --forever"), Ok(timed));
+        for command in COMMANDS {
+            assert!(HELP.contains(&format!("\n  /{command} ")), "{command}");
+            assert!(parse(&format!("/{command} x")) != Err(unknown(command)), "{command}");
+        }
+    }
+
+    #[test]
+    fn slips_get_a_hint() {
+        assert!(parse("/membrs").unwrap_err().contains("/help"));
+        assert!(parse("/member").unwrap_err().contains("/members?"));
+        assert!(parse("/reky").unwrap_err().contains("/help"));
+        assert!(parse("/rekei").unwrap_err().contains("/rekey?"));
+        assert!(parse("/").unwrap_err().contains("/help"));
+        assert!(parse("/tell").unwrap_err().contains("NAME TEXT"));
+        assert!(parse("/leave now").unwrap_err().contains("alone"));
+        assert!(parse("/invite bob").is_err() && parse("/invite --expires").is_err());
+    }
+
+    #[test]
+    fn the_longest_name_wins() {
+        let names = || ["bob", "bob two", "bo"].into_iter();
+        assert_eq!(split_name("bob two hi", names()), Some(("bob two", "hi")));
+        assert_eq!(split_name("bob twofold", names()), Some(("bob", "twofold")));
+        assert_eq!(split_name("bob", names()), Some(("bob", "")));
+        assert_eq!(split_name("bobby hi", names()), None);
+    }
+}

@@ -1,0 +1,199 @@
+//! The conversation: typed lines become wishes, what happens becomes lines.
+
+use std::future::Future;
+use std::io::{self, Write};
+use std::pin::Pin;
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::input::{Input, Typed};
+use super::terminal::Terminal;
+use super::wishes::{Shown, obey};
+use crate::cli::Failure;
+use crate::client::{RoomEnd, RoomEvent, RoomEvents, SealedRoom};
+use crate::protocol::codes::LeaveReason;
+use crate::sealed::InviteKind;
+use crate::sealed::room::NotSent;
+
+/// Time for the last words when nobody reads any more.
+const GOODBYE: Duration = Duration::from_secs(3);
+
+type Doing = Pin<Box<dyn Future<Output = Vec<Shown>> + Send>>;
+
+/// Talks until the membership is over. When the lines end, everything said still goes out before the room is left.
+///
+/// # Errors
+/// Standard output is gone, or the membership ended otherwise than by leaving.
+pub(super) async fn talk<O: Write, E: Write>(
+    room: SealedRoom,
+    mut events: RoomEvents,
+    mut input: Input,
+    mut terminal: Terminal<O, E>,
+    opened: bool,
+) -> Result<(), Failure> {
+    // Lines come one after the other, but what happens meanwhile is shown at once.
+    let mut doing: Option<Doing> = Some(Box::pin(greeting(room.clone(), opened)));
+    let mut room = Some(room);
+    let mut signals = Signals::new()?;
+    loop {
+        let done = tokio::select! {
+            event = events.next() => match event {
+                Some(RoomEvent::Ended(end)) => return ended(&mut terminal, end),
+                Some(event) => show(&mut terminal, event),
+                None => return Ok(()),
+            },
+            shown = doing_or_never(&mut doing) => {
+                doing = None;
+                shown.into_iter().try_for_each(|what| match what {
+                    Shown::Event(text) => terminal.event(&text),
+                    Shown::Link(link) => terminal.link(link.to_url().expose_secret()),
+                    Shown::Status(text) => terminal.status(&text),
+                    Shown::Leave => {
+                        doing = room.take().map(leaving);
+                        Ok(())
+                    }
+                })
+            }
+            typed = input.next(), if doing.is_none() && room.is_some() => match typed {
+                Typed::Line(line) => {
+                    doing = room.clone().map(|room| -> Doing { Box::pin(obey(room, line)) });
+                    Ok(())
+                }
+                Typed::Bad => terminal.status("that line is too long or not UTF-8; it was not sent"),
+                Typed::End => {
+                    doing = room.take().map(settling);
+                    Ok(())
+                }
+            },
+            () = signals.next() => {
+                // A second time there is nobody left to tell, and dropping what is being done ends the connection.
+                let Some(room) = room.take() else { return Ok(()) };
+                doing = Some(leaving(room));
+                Ok(())
+            }
+        };
+        if let Err(error) = done {
+            // The room is left when nobody holds it.
+            drop((doing, room));
+            let _ = tokio::time::timeout(GOODBYE, async { while events.next().await.is_some() {} }).await;
+            // A reader that went away (`| head`) has seen enough.
+            return if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error.into()) };
+        }
+    }
+}
+
+/// What asks a program to stop.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+async fn doing_or_never(doing: &mut Option<Doing>) -> Vec<Shown> {
+    match doing {
+        Some(doing) => doing.await,
+        None => std::future::pending().await,
+    }
+}
+
+fn leaving(room: SealedRoom) -> Doing {
+    Box::pin(async move {
+        // If the membership is over already, its end is being told.
+        let _ = room.leave().await;
+        Vec::new()
+    })
+}
+
+fn settling(room: SealedRoom) -> Doing {
+    Box::pin(async move {
+        let _ = room.settled().await;
+        leaving(room).await
+    })
+}
+
+/// The first words; the opener's link comes with them.
+async fn greeting(room: SealedRoom, opened: bool) -> Vec<Shown> {
+    let Ok(members) = room.members().await else { return Vec::new() };
+    let name = if members.room_name.is_empty() { "the room" } else { members.room_name.as_str() };
+    let help = Shown::Status("Type to talk, /help for more.".to_owned());
+    if !opened {
+        let others = match members.others.len() {
+            0 => "alone".to_owned(),
+            1 => "with one other".to_owned(),
+            count => format!("with {count} others"),
+        };
+        return vec![Shown::Status(format!("You are in {name}, {others}.")), help];
+    }
+    match room.invite(InviteKind::OneTime, None).await {
+        Ok(link) => {
+            let hint = "This link lets one person in; send it over a channel that you trust:";
+            vec![Shown::Status(format!("You opened {name}. {hint}")), Shown::Link(link), help]
+        }
+        Err(error) => vec![Shown::Status(format!("You opened {name}, but there is no invite: {error}")), help],
+    }
+}
+
+fn show<O: Write, E: Write>(terminal: &mut Terminal<O, E>, event: RoomEvent) -> io::Result<()> {
+    match event {
+        RoomEvent::Message { from, text, private, .. } => terminal.message(&from.name, &text, private),
+        RoomEvent::Joined { who, live: true } => terminal.event(&format!("{} came in", who.name)),
+        RoomEvent::Joined { who, live: false } => terminal.event(&format!("{} is here", who.name)),
+        RoomEvent::NotHereYet => {
+            terminal.status("someone is about to come in; nothing is sent to them before their identity is known")
+        }
+        RoomEvent::Left { name, reason, .. } => terminal.event(&match reason {
+            LeaveReason::Left => format!("{name} left"),
+            LeaveReason::Removed => format!("{name} was removed"),
+            LeaveReason::Lost => format!("{name} lost the connection and is out of the room"),
+        }),
+        RoomEvent::Unsupported { from } => {
+            terminal.event(&format!("{} sent something that this version cannot show", from.name))
+        }
+        RoomEvent::Sent { held: 0, absent: 0, .. } => Ok(()),
+        RoomEvent::Sent { held, absent: 0, .. } => {
+            terminal.status(&format!("{held} away; they get it when they are back"))
+        }
+        RoomEvent::Sent { absent, .. } => terminal.status(&format!("{absent} had left and did not get it")),
+        RoomEvent::NotSent { reason, .. } => terminal.status(match reason {
+            NotSent::Alone => "not sent: nobody else is in the room",
+            NotSent::RecipientGone => "not sent: they have left",
+            NotSent::Refused => "not sent: the server refused it",
+        }),
+        RoomEvent::InviteFailed(_) => terminal.status("the server gave no key for an invite"),
+        RoomEvent::OwnerChanged { me: true, .. } => terminal.event("the room is yours now"),
+        RoomEvent::OwnerChanged { owner, .. } => terminal.event(&format!("{} owns the room now", owner.name)),
+        RoomEvent::HandOverFailed => terminal.status("the room could not be handed over"),
+        RoomEvent::Rekeyed { .. } => terminal.event("the room has a new secret; older links are dead"),
+        RoomEvent::RekeyUndelivered(names) => {
+            terminal.alarm(&format!("the new secret did not reach {}", names.join(", ")))
+        }
+        RoomEvent::Gap => terminal.event("the server could not keep everything while the connection was away"),
+        RoomEvent::Alarm(alarm) => terminal.alarm(&alarm.to_string()),
+        RoomEvent::Away => terminal.status("connection lost; trying to get it back …"),
+        RoomEvent::Back => terminal.status("connected again"),
+        // The loop deals with it.
+        RoomEvent::Ended(_) => Ok(()),
+    }
+}
+
+fn ended<O: Write, E: Write>(terminal: &mut Terminal<O, E>, end: RoomEnd) -> Result<(), Failure> {
+    match end {
+        RoomEnd::Left => Ok(()),
+        RoomEnd::Closed(_) => Ok(terminal.event(&end.to_string())?),
+        end => Err(end.to_string().into()),
+    }
+}

@@ -1,0 +1,133 @@
+//! What a typed line does. The result is handed back, not printed, so that what happens meanwhile can be.
+
+use zeroize::Zeroizing;
+
+use super::line::{HELP, Line, parse, split_name};
+use crate::client::{Members, Person, RoomError, SealedRoom};
+use crate::sealed::{InviteKind, Link};
+
+/// Something to show, or to do, after a line.
+#[derive(Debug)]
+pub(super) enum Shown {
+    /// On standard output.
+    Event(String),
+    /// An invite, on standard output.
+    Link(Box<Link>),
+    /// On standard error.
+    Status(String),
+    /// The room is to be left.
+    Leave,
+}
+
+/// Why a line had no effect.
+enum NotDone {
+    /// What the user should have typed.
+    Hint(String),
+    /// What the room says.
+    Room(RoomError),
+}
+
+impl From<RoomError> for NotDone {
+    fn from(error: RoomError) -> Self {
+        Self::Room(error)
+    }
+}
+
+/// Does what `line` asks.
+pub(super) async fn obey(room: SealedRoom, line: Zeroizing<String>) -> Vec<Shown> {
+    match try_obey(&room, &line).await {
+        Ok(shown) => shown,
+        Err(NotDone::Hint(hint)) => vec![Shown::Status(hint)],
+        Err(NotDone::Room(error)) => vec![Shown::Status(format!("not done: {error}"))],
+    }
+}
+
+async fn try_obey(room: &SealedRoom, line: &str) -> Result<Vec<Shown>, NotDone> {
+    let status = |text: &str| Ok(vec![Shown::Status(text.to_owned())]);
+    match parse(line).map_err(NotDone::Hint)? {
+        Line::Empty => {}
+        Line::Say(text) => drop(room.say(text).await?),
+        Line::Invite { forever, expires_in_s } => {
+            let kind = if forever { InviteKind::Forever } else { InviteKind::OneTime };
+            return Ok(vec![Shown::Link(room.invite(kind, expires_in_s).await?)]);
+        }
+        Line::Members => return Ok(list(&room.members().await?)),
+        Line::Verify(rest) => return verify(room, rest).await,
+        Line::Tell(rest) => {
+            let (to, text) = find(room, rest).await?;
+            if text.is_empty() {
+                return status("write /tell NAME TEXT");
+            }
+            room.tell(to.fingerprint, &text).await?;
+        }
+        Line::Remove(name) => room.remove(find_only(room, name).await?.fingerprint).await?,
+        Line::Owner(name) => room.hand_over(find_only(room, name).await?.fingerprint).await?,
+        Line::Rekey => room.rekey().await?,
+        Line::ResetKeys => {
+            room.reset_keys().await?;
+            return status("the server was told to forget all unused links; /rekey makes it hold even if it does not");
+        }
+        Line::Leave => return Ok(vec![Shown::Leave]),
+        Line::Help => return status(HELP),
+    }
+    Ok(Vec::new())
+}
+
+/// A member by the name that `rest` begins with, and what stands behind it.
+async fn find(room: &SealedRoom, rest: &str) -> Result<(Person, Zeroizing<String>), NotDone> {
+    let others = room.members().await?.others;
+    let found = split_name(rest, others.iter().map(|member| member.name.as_str()));
+    found
+        .and_then(|(name, behind)| {
+            let member = others.iter().find(|member| member.name == name)?;
+            Some((member.clone(), Zeroizing::new(behind.to_owned())))
+        })
+        .ok_or_else(nobody)
+}
+
+/// The member whose name is all of `rest`.
+async fn find_only(room: &SealedRoom, rest: &str) -> Result<Person, NotDone> {
+    let (member, behind) = find(room, rest).await?;
+    if behind.is_empty() { Ok(member) } else { Err(nobody()) }
+}
+
+fn nobody() -> NotDone {
+    NotDone::Hint("nobody here has that name; /members lists them".to_owned())
+}
+
+/// Comparing is the point: a member counts as verified when the words that it read out were typed in, not on a mere say-so.
+async fn verify(room: &SealedRoom, rest: &str) -> Result<Vec<Shown>, NotDone> {
+    let (member, typed) = find(room, rest).await?;
+    let Person { name, fingerprint, .. } = &member;
+    let words = fingerprint.words().join(" ");
+    let text = if typed.is_empty() {
+        let mine = room.members().await?.me.fingerprint.words().join(" ");
+        format!(
+            "Ask {name}, by voice or in person, for the words beside \"you\" in their /members. They must be\n  {words}\n\
+             If they are, type\n  /verify {name} {words}\n\
+             Your own words, for {name} to check, are\n  {mine}"
+        )
+    } else if typed.split_whitespace().map(str::to_lowercase).eq(fingerprint.words())
+        || typed.split_whitespace().eq(fingerprint.groups())
+    {
+        room.set_verified(*fingerprint, true).await?;
+        format!("{name} is verified")
+    } else {
+        format!(
+            "{name} is NOT verified: those are not the words of this member. If {name} really read them out, somebody is \
+             between you."
+        )
+    };
+    Ok(vec![Shown::Status(text)])
+}
+
+fn list(members: &Members) -> Vec<Shown> {
+    let line = |person: &Person, mark: &str| {
+        let owner = if person.owner { ", owner" } else { "" };
+        let words = person.fingerprint.words().join(" ");
+        Shown::Event(format!("{} ({mark}{owner}): {} | {words}", person.name, person.fingerprint))
+    };
+    let others =
+        members.others.iter().map(|other| line(other, if other.verified { "verified" } else { "not verified" }));
+    std::iter::once(line(&members.me, "you")).chain(others).collect()
+}

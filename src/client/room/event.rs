@@ -1,0 +1,138 @@
+//! What a room tells its application.
+
+use zeroize::Zeroizing;
+
+use super::super::request::End;
+use crate::protocol::codes::{LeaveReason, RoomClosedReason};
+use crate::sealed::alarm::Alarm;
+use crate::sealed::room::{MessageId, NotSent};
+use crate::sealed::{Fingerprint, InviteKind};
+
+/// A member as this client has accepted it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Person {
+    /// The name to show; when another member had it before, the first group of the fingerprint stands behind it.
+    pub name: String,
+    /// What the member is known by.
+    pub fingerprint: Fingerprint,
+    /// Whether its fingerprint was compared.
+    pub verified: bool,
+    /// Whether it owns the room.
+    pub owner: bool,
+}
+
+/// Something that happened in a room. Names and texts come from other people: make them harmless before a terminal shows them.
+#[derive(Debug)]
+pub enum RoomEvent {
+    /// A member was accepted.
+    Joined {
+        /// Who.
+        who: Person,
+        /// Whether it came just now; else it was here before.
+        live: bool,
+    },
+    /// The server lists someone whose card cannot be read yet; nothing is sent to them.
+    NotHereYet,
+    /// A member is gone.
+    Left {
+        /// Its name.
+        name: String,
+        /// What it was known by; the same will not be accepted again.
+        fingerprint: Fingerprint,
+        /// Why, by the server's word.
+        reason: LeaveReason,
+    },
+    /// A member said something.
+    Message {
+        /// Who.
+        from: Person,
+        /// What.
+        text: Zeroizing<String>,
+        /// When, by its own clock, in unix milliseconds.
+        at: u64,
+        /// Whether to this member alone.
+        private: bool,
+    },
+    /// A member sent something of a kind that this client does not know.
+    Unsupported {
+        /// Who.
+        from: Person,
+    },
+    /// What was said is on its way.
+    Sent {
+        /// Which.
+        id: MessageId,
+        /// To how many connections it went.
+        reached: usize,
+        /// For how many, whose connection is away, it is kept.
+        held: usize,
+        /// How many were not in the room any more.
+        absent: usize,
+    },
+    /// What was said was not sent.
+    NotSent {
+        /// Which.
+        id: MessageId,
+        /// Why.
+        reason: NotSent,
+    },
+    /// An invite that nobody waits for any more failed.
+    InviteFailed(InviteKind),
+    /// The room has another owner.
+    OwnerChanged {
+        /// Who.
+        owner: Person,
+        /// Whether it is this member.
+        me: bool,
+    },
+    /// The room could not be handed over.
+    HandOverFailed,
+    /// The room has a new secret; older links are dead.
+    Rekeyed {
+        /// How many it had before.
+        epoch: u32,
+    },
+    /// The new secret did not reach these members, by name.
+    RekeyUndelivered(Vec<String>),
+    /// The server could not keep all that happened while the connection was away. What it was shows as missing messages.
+    Gap,
+    /// A reason for distrust. Its `Display` is a sentence for people.
+    Alarm(Alarm),
+    /// The connection is gone and is being made anew.
+    Away,
+    /// The connection is back; what was missed came before this.
+    Back,
+    /// The membership is over; its keys are wiped.
+    Ended(RoomEnd),
+}
+
+/// Why a membership is over.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RoomEnd {
+    /// This member left.
+    #[error("you left")]
+    Left,
+    /// The owner removed this member.
+    #[error("the owner removed you from the room")]
+    Removed,
+    /// The server gave the membership up.
+    #[error("the server gave up your membership because the connection was away for too long")]
+    Lost,
+    /// The room is no more.
+    #[error("{}", closed(.0))]
+    Closed(Option<RoomClosedReason>),
+    /// A new room secret never arrived: ask for a new invite.
+    #[error("a new room secret never arrived; ask for a new invite")]
+    RekeyWithheld,
+    /// The connection's session is over.
+    #[error("{0}")]
+    Connection(End),
+}
+
+fn closed(reason: &Option<RoomClosedReason>) -> &'static str {
+    match reason {
+        Some(RoomClosedReason::Expired) => "the room's time is up",
+        Some(RoomClosedReason::OwnerLeft) => "the room ended because its owner left",
+        Some(RoomClosedReason::Closed) | None => "the owner closed the room",
+    }
+}

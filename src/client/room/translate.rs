@@ -1,0 +1,225 @@
+//! Between the protocol's types, those of the sealed machine, and those of the application.
+
+use std::borrow::Cow;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::value::RawValue;
+
+use super::Members;
+use super::event::{Person, RoomEnd, RoomEvent};
+use crate::client::request::RequestError;
+use crate::protocol::codes::{LeaveReason, RoomClosedReason};
+use crate::protocol::command::{
+    Command, InRoom, OfMember, Payload, RoomKeyForever, RoomKeyOnetime, SendMessages, SetCard,
+};
+use crate::protocol::event::{Event, User};
+use crate::sealed::room as machine;
+use crate::sealed::room::{Answer, Ending, Fact, Listed, Room};
+use crate::sealed::{Fingerprint, InviteKind};
+use crate::secret::Token;
+
+/// After how long a command that was refused for now is worth another try, in milliseconds.
+const RETRY_MS: u64 = 1_000;
+
+/// What an event says about `room`; `None` when it says nothing about it.
+pub(super) fn fact(event: Event, room: &str) -> Option<Fact> {
+    let here = |id: &crate::protocol::ids::RoomId| id.as_str() == room;
+    Some(match event {
+        Event::UserJoinedOnetime(joined) | Event::UserJoinedForever(joined) if here(&joined.room_id) => {
+            Fact::UserJoined(Listed {
+                user_id: joined.user_id.to_string(),
+                public_key_pem: joined.public_key,
+                card: joined.card,
+            })
+        }
+        Event::UserLeft(left) if here(&left.room_id) => {
+            Fact::UserLeft { user_id: left.user_id.to_string(), reason: leave_reason(left.reason) }
+        }
+        Event::OwnerChanged(changed) if here(&changed.room_id) => {
+            Fact::OwnerChanged { owner_id: changed.owner_id.to_string() }
+        }
+        Event::SendMessage(message) if here(&message.room_id) => {
+            Fact::Message { user_id: message.user_id.to_string(), content: message.content, shared: message.shared }
+        }
+        Event::RoomClosed(closed) if here(&closed.room_id) => Fact::Closed,
+        _ => return None,
+    })
+}
+
+fn leave_reason(reason: LeaveReason) -> machine::LeaveReason {
+    match reason {
+        LeaveReason::Left => machine::LeaveReason::Left,
+        LeaveReason::Removed => machine::LeaveReason::Removed,
+        LeaveReason::Lost => machine::LeaveReason::Lost,
+    }
+}
+
+pub(super) fn listed(users: Vec<User>) -> Vec<Listed> {
+    users
+        .into_iter()
+        .map(|user| Listed {
+            user_id: user.user_id.to_string(),
+            public_key_pem: user.public_key_string,
+            card: user.card,
+        })
+        .collect()
+}
+
+/// What the answer to a command says to the machine.
+pub(super) fn answer(answer: Result<Event, RequestError>) -> Answer {
+    let key = |token: &Token| Answer::Key(SecretString::from(token.expose().to_string()));
+    match answer {
+        Ok(Event::Sent(sent)) => Answer::Sent { absent: sent.absent.iter().map(ToString::to_string).collect() },
+        Ok(Event::RoomKeyOnetime(keys)) => key(&keys.one_time_key),
+        Ok(Event::RoomKeyForever(keys)) => key(&keys.forever_join_key),
+        Ok(Event::ListMembers(list)) => {
+            Answer::Members { owner_id: list.owner_id.to_string(), members: listed(list.users) }
+        }
+        Ok(_) => Answer::Done,
+        Err(RequestError::Refused(refusal)) => {
+            Answer::Refused { retry_after_ms: (refusal.retry == "later").then_some(RETRY_MS) }
+        }
+        Err(RequestError::TooLarge) => Answer::Refused { retry_after_ms: None },
+        Err(RequestError::Uncertain | RequestError::Timeout | RequestError::Ended(_)) => Answer::Lost,
+    }
+}
+
+/// A command of the machine, ready for the wire: raw JSON strings stand where the protocol passes text through.
+pub(super) struct Wire {
+    command: machine::Command,
+    recipients: Vec<(String, Box<RawValue>)>,
+    shared: Option<Box<RawValue>>,
+}
+
+impl Wire {
+    pub(super) fn new(command: machine::Command) -> Self {
+        let (mut recipients, mut shared) = (Vec::new(), None);
+        if let machine::Command::Send { recipients: to, shared: all } = &command {
+            recipients = to.iter().map(|(user_id, content)| (user_id.clone(), raw(content))).collect();
+            shared = Some(raw(all));
+        }
+        Self { command, recipients, shared }
+    }
+
+    /// What tells the packets of one message from those of others.
+    pub(super) fn packet(&self) -> Option<&str> {
+        self.shared.as_deref().map(RawValue::get)
+    }
+
+    /// The protocol's command about `room`.
+    pub(super) fn command<'a>(&'a self, room: &'a str) -> Command<'a> {
+        let room_id = Cow::Borrowed(room);
+        match &self.command {
+            machine::Command::Send { .. } => Command::SendMessages(SendMessages {
+                room_id,
+                shared: self.shared.as_deref(),
+                to: self
+                    .recipients
+                    .iter()
+                    .map(|(user_id, content)| Payload { to_user_id: user_id.as_str().into(), content })
+                    .collect(),
+            }),
+            machine::Command::SetCard { card } => Command::SetCard(SetCard { room_id, card: card.as_str().into() }),
+            machine::Command::ListMembers => Command::ListMembers(InRoom { room_id }),
+            machine::Command::IssueKey { kind: InviteKind::OneTime, expires_in_s } => {
+                let expires_in_s = expires_in_s.map(u64::from);
+                Command::RoomKeyOnetime(RoomKeyOnetime { room_id, count: None, expires_in_s })
+            }
+            machine::Command::IssueKey { kind: InviteKind::Forever, expires_in_s } => {
+                Command::RoomKeyForever(RoomKeyForever { room_id, expires_in_s: expires_in_s.map(u64::from) })
+            }
+            machine::Command::ResetKeys => Command::ResetRoomKeys(InRoom { room_id }),
+            machine::Command::RemoveMember { user_id } => {
+                Command::RemoveMember(OfMember { room_id, user_id: user_id.as_str().into() })
+            }
+            machine::Command::TransferOwner { user_id } => {
+                Command::TransferOwner(OfMember { room_id, user_id: user_id.as_str().into() })
+            }
+            machine::Command::Leave => Command::LeaveRoom(InRoom { room_id }),
+            machine::Command::Close => Command::CloseRoom(InRoom { room_id }),
+        }
+    }
+}
+
+/// A text as a JSON string.
+fn raw(text: &str) -> Box<RawValue> {
+    // A string always serialises; the empty value could not be read by anyone and so does no harm.
+    serde_json::value::to_raw_value(text).unwrap_or_default()
+}
+
+fn person(room: &Room, fingerprint: &Fingerprint) -> Person {
+    if *fingerprint == room.fingerprint() {
+        return me(room);
+    }
+    match room.member(fingerprint) {
+        Some(member) => {
+            Person { name: member.name, fingerprint: *fingerprint, verified: member.verified, owner: member.owner }
+        }
+        // Gone within the same step.
+        None => {
+            let name = format!("someone who left ({})", fingerprint.first_group());
+            Person { name, fingerprint: *fingerprint, verified: false, owner: false }
+        }
+    }
+}
+
+fn me(room: &Room) -> Person {
+    let fingerprint = room.fingerprint();
+    Person { name: room.name().to_owned(), fingerprint, verified: true, owner: room.owner() == fingerprint }
+}
+
+pub(super) fn members(room: &Room) -> Members {
+    let others = room.members().iter().map(|member| person(room, &member.fingerprint)).collect();
+    Members { me: me(room), others, room_name: room.room_name().to_owned() }
+}
+
+/// What an event of the machine says to the application, with the names of this moment; `None` for those that the driver deals with.
+pub(super) fn event(room: &Room, event: machine::Event) -> Option<RoomEvent> {
+    Some(match event {
+        machine::Event::MemberJoined { member, live } => RoomEvent::Joined { who: person(room, &member), live },
+        machine::Event::NotHereYet { .. } => RoomEvent::NotHereYet,
+        machine::Event::MemberLeft { member, name, reason } => {
+            let reason = match reason {
+                machine::LeaveReason::Left => LeaveReason::Left,
+                machine::LeaveReason::Removed => LeaveReason::Removed,
+                machine::LeaveReason::Lost => LeaveReason::Lost,
+            };
+            RoomEvent::Left { name, fingerprint: member, reason }
+        }
+        machine::Event::Message { from, text, at, private } => {
+            RoomEvent::Message { from: person(room, &from), text, at, private }
+        }
+        machine::Event::Unsupported { from, .. } => RoomEvent::Unsupported { from: person(room, &from) },
+        machine::Event::NotSent(id, reason) => RoomEvent::NotSent { id, reason },
+        machine::Event::OwnerChanged { owner } => {
+            RoomEvent::OwnerChanged { owner: person(room, &owner), me: owner == room.fingerprint() }
+        }
+        machine::Event::HandOverFailed { .. } => RoomEvent::HandOverFailed,
+        machine::Event::Rekeyed { epoch } => RoomEvent::Rekeyed { epoch },
+        machine::Event::RekeyUndelivered { members } => {
+            RoomEvent::RekeyUndelivered(members.iter().map(|member| person(room, member).name).collect())
+        }
+        machine::Event::Gap => RoomEvent::Gap,
+        machine::Event::Alarm(alarm) => RoomEvent::Alarm(alarm),
+        machine::Event::Entered
+        | machine::Event::Sent(_)
+        | machine::Event::Invite(_)
+        | machine::Event::InviteFailed(_)
+        | machine::Event::Ended(_) => return None,
+    })
+}
+
+pub(super) fn end(ending: Ending, closed: Option<RoomClosedReason>) -> RoomEnd {
+    match ending {
+        Ending::Left => RoomEnd::Left,
+        Ending::Removed => RoomEnd::Removed,
+        Ending::Lost => RoomEnd::Lost,
+        Ending::Closed => RoomEnd::Closed(closed),
+        Ending::RekeyWithheld => RoomEnd::RekeyWithheld,
+    }
+}
+
+/// A join key in its written form, for the command that shows it.
+pub(super) fn exposed(key: &SecretString) -> Cow<'_, str> {
+    Cow::Borrowed(key.expose_secret())
+}

@@ -1,0 +1,100 @@
+//! `subrosa` as a child process with pipes.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+/// Longer than anything here takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running `subrosa`.
+pub struct Process {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    out: Receiver<String>,
+    err: Receiver<String>,
+}
+
+fn lines(from: impl std::io::Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(from).lines() {
+            let Ok(line) = line else { return };
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+impl Process {
+    pub fn start(arguments: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_subrosa"))
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (out, err) = (lines(child.stdout.take().unwrap()), lines(child.stderr.take().unwrap()));
+        let stdin = child.stdin.take();
+        Self { child, stdin, out, err }
+    }
+
+    /// Types a line.
+    pub fn say(&mut self, line: &str) {
+        writeln!(self.stdin.as_mut().unwrap(), "{line}").unwrap();
+    }
+
+    /// Ends its standard input.
+    pub fn end_input(&mut self) {
+        self.stdin = None;
+    }
+
+    /// The next line of its standard output.
+    pub fn out(&self) -> String {
+        self.out.recv_timeout(PATIENCE).expect("a line on standard output")
+    }
+
+    /// The next line of its standard output that starts with `start`; what came before is skipped.
+    pub fn out_starting(&self, start: &str) -> String {
+        loop {
+            let line = self.out();
+            if line.starts_with(start) {
+                return line;
+            }
+        }
+    }
+
+    /// The next line of its standard error that contains `part`; what came before is skipped.
+    pub fn err_with(&self, part: &str) -> String {
+        loop {
+            let line =
+                self.err.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("a line with {part:?} on standard error"));
+            if line.contains(part) {
+                return line;
+            }
+        }
+    }
+
+    /// Waits for its end.
+    pub fn wait(mut self) -> ExitStatus {
+        self.stdin = None;
+        self.child.wait().unwrap()
+    }
+
+    /// Asks it to stop, as a terminal does.
+    pub fn interrupt(&self) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
