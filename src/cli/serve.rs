@@ -4,13 +4,15 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use listenfd::ListenFd;
+use sd_notify::NotifyState;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Failure, log_to_stderr, say};
 use crate::protocol::limits::Limits;
 use crate::server::tls::{DEV_CERT, DEV_KEY, Identity};
-use crate::server::{DEFAULT_PORT, Options, Server};
+use crate::server::{DEFAULT_PORT, Inheritance, Options, Server};
 
 /// Where the development certificate lies.
 const CERTS: &str = "certs";
@@ -36,6 +38,10 @@ pub(super) struct Serve {
     /// A word to the users, which every client is told when it connects.
     #[arg(long, value_name = "TEXT", default_value = "")]
     notice: String,
+    /// Takes over from the server that waits at this Unix socket, if there is one, with its port and all rooms; then waits there for
+    /// the next. Updates lose nothing that way.
+    #[arg(long, value_name = "SOCKET")]
+    takeover: Option<PathBuf>,
     /// Event loops; by default one for each processor that may be used.
     #[arg(long, value_name = "COUNT", default_value_t = 0, hide_default_value = true)]
     workers: usize,
@@ -62,33 +68,63 @@ impl Serve {
         };
         let pin = identity.pin();
         let tls = identity.server_config()?;
+        let options = Options {
+            notice: self.notice,
+            allowed_origins: self.allow_origins,
+            workers: self.workers,
+            takeover: self.takeover,
+        };
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(async {
-            let listener = TcpListener::bind(self.listen)
-                .await
-                .map_err(|error| format!("cannot listen on {}: {error}", self.listen))?;
-            let address = listener.local_addr()?;
             // Before the word that it listens, so that whoever reads it can already stop it.
             let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-            let options = Options {
-                notice: self.notice.clone(),
-                allowed_origins: self.allow_origins.clone(),
-                workers: self.workers,
+            let inheritance = match &options.takeover {
+                Some(path) => Inheritance::receive(path, limits.clone(), options.notice.clone())?,
+                None => None,
             };
-            let server = Server::new(listener, tls, limits, options);
-            say(&welcome(address, &pin, self.cert.is_none()))?;
+            let inherited = inheritance.is_some();
+            let server = match inheritance {
+                Some(inheritance) => Server::inherit(inheritance, tls, options)?,
+                None => Server::new(listen(self.listen).await?, tls, limits, options),
+            };
+            let welcome = welcome(server.local_addr()?, &pin, self.cert.is_none(), inherited);
+            let stop = async {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
+                notify(&[NotifyState::Stopping]);
+                tracing::info!("stopping: clients are told, and everything is wiped");
+            };
+            let relay = server.relay();
             server
-                .run(async {
-                    tokio::select! {
-                        _ = interrupt.recv() => {}
-                        _ = terminate.recv() => {}
-                    }
-                    tracing::info!("stopping: clients are told, and everything is wiped");
+                .on_serving(move || {
+                    // Nobody may be reading; the server serves all the same.
+                    let _ = say(&welcome);
+                    notify(&[NotifyState::Ready, NotifyState::MainPid(std::process::id())]);
                 })
+                .run(stop)
                 .await?;
-            tracing::info!("stopped");
+            tracing::info!("stopped{}", if relay.is_handed_over() { ": another process has taken over" } else { "" });
             Ok(())
         })
+    }
+}
+
+/// The socket that a service manager opened for this process (systemd's socket activation), or a new one.
+async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
+    if let Some(listener) = ListenFd::from_env().take_tcp_listener(0)? {
+        listener.set_nonblocking(true)?;
+        return Ok(TcpListener::from_std(listener)?);
+    }
+    let listener = TcpListener::bind(address).await;
+    Ok(listener.map_err(|error| format!("cannot listen on {address}: {error}"))?)
+}
+
+/// Tells the service manager, where there is one.
+fn notify(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::warn!(%error, "the service manager cannot be told");
     }
 }
 
@@ -102,7 +138,7 @@ fn development() -> Result<Identity, Failure> {
     Ok(identity)
 }
 
-fn welcome(address: SocketAddr, pin: &str, development: bool) -> String {
+fn welcome(address: SocketAddr, pin: &str, development: bool, inherited: bool) -> String {
     let host = if address.ip().is_unspecified() || address.ip().is_loopback() {
         format!("localhost:{}", address.port())
     } else {
@@ -111,9 +147,10 @@ fn welcome(address: SocketAddr, pin: &str, development: bool) -> String {
     let server = format!(" --server wss://{host} --pin {pin}");
     let here = development && address.port() == DEFAULT_PORT;
     format!(
-        "Subrosa {} listens on {address}: https://{host}/ and wss://{host}/v1\n\
+        "{}Subrosa {} listens on {address}: https://{host}/ and wss://{host}/v1\n\
          Certificate pin (SHA-256 of its public key): {pin}\n\
          Open a room:  subrosa chat create --as alice{}\n",
+        if inherited { "Took over from the process before.\n" } else { "" },
         env!("CARGO_PKG_VERSION"),
         if here { "" } else { &server },
     )

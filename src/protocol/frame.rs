@@ -191,6 +191,11 @@ impl TextFrame {
         Self::new(&[text], Bytes::new())
     }
 
+    /// A frame from all its bytes, header included.
+    pub fn ready_made(bytes: &[u8]) -> Self {
+        Self { head: Bytes::copy_from_slice(bytes), tail: Bytes::new() }
+    }
+
     /// The bytes to write, in two parts.
     pub fn parts(&self) -> [&[u8]; 2] {
         [&self.head, &self.tail]

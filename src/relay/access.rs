@@ -1,4 +1,4 @@
-//! Coming in and going out: creating a room, its keys, joining, leaving, removing, handing over, ending.
+//! Coming in and going out: creating a room, joining, leaving, removing, handing over, ending.
 
 use std::sync::Arc;
 
@@ -9,23 +9,17 @@ use super::lock;
 use super::registry::{Relay, RoomCell};
 use super::session::{Acting, Membership, Session, SessionHandle};
 use crate::protocol::codes::{ErrorCode, LeaveReason, OwnerLeaves, RoomClosedReason};
-use crate::protocol::command::{
-    CreateRoom, InRoom, JoinRoomForever, JoinRoomOnetime, OfMember, RevokeKey, RoomKeyForever, RoomKeyOnetime, SetCard,
-};
+use crate::protocol::command::{CreateRoom, InRoom, JoinRoomForever, JoinRoomOnetime, OfMember, SetCard};
 use crate::protocol::event::{
-    Created, CreatedRoom, Event, ForeverKey, Joined, Members, Nobody, OnetimeKeys, OwnerChanged, RoomClosed, User,
-    UserJoined, UserLeft,
+    Created, CreatedRoom, Event, Joined, Members, Nobody, OwnerChanged, RoomClosed, User, UserJoined, UserLeft,
 };
 use crate::protocol::frame::TextFrame;
 use crate::protocol::ids::{RoomId, UserId};
 use crate::protocol::public_key::PublicKey;
-use crate::room::{Admission, Aftermath, KeyLife, Millis, Newcomer, Refusal, Room, RoomOptions, WayIn};
+use crate::room::{Admission, Aftermath, Millis, Newcomer, Refusal, Room, RoomOptions, WayIn};
 use crate::secret::Token;
 
-/// Most one-time keys of one `room-key-onetime`.
-const KEYS_AT_ONCE: u64 = 100;
-
-type SharedRoom = Room<SessionHandle>;
+pub(super) type SharedRoom = Room<SessionHandle>;
 
 /// What a join brings, whatever kind its key is of.
 struct Join<'a> {
@@ -105,7 +99,7 @@ impl Relay {
         }
     }
 
-    fn schedule(&self, room: &SharedRoom) {
+    pub(super) fn schedule(&self, room: &SharedRoom) {
         self.schedule_room(room.id(), room.next_expiry());
     }
 }
@@ -160,7 +154,7 @@ impl Session {
     }
 
     /// The time in `seconds` from now; refused when it is no time at all.
-    fn time_in(&self, seconds: Option<u64>) -> Result<Option<Millis>, Refused> {
+    pub(super) fn time_in(&self, seconds: Option<u64>) -> Result<Option<Millis>, Refused> {
         match seconds {
             Some(0) => Err(refused(ErrorCode::BadRequest, "expires_in_s")),
             Some(seconds) => Ok(Some(self.relay.now().saturating_add(seconds.saturating_mul(1_000)))),
@@ -181,7 +175,7 @@ impl Session {
     }
 
     /// The same for what only the owner may do.
-    fn as_owner<T>(
+    pub(super) fn as_owner<T>(
         &self,
         acting: &Acting,
         act: impl FnOnce(&mut SharedRoom) -> Result<T, Refused>,
@@ -342,75 +336,6 @@ impl Session {
             Relay::tell(room, &event, |user| *user != user_id);
         }
         unwanted
-    }
-
-    // ---- keys ----
-
-    pub(super) fn room_key_onetime(
-        self: &Arc<Self>,
-        command: &RoomKeyOnetime<'_>,
-        id: Option<&str>,
-    ) -> Result<(), Refused> {
-        let acting = self.member_of(&command.room_id)?;
-        let count = command.count.unwrap_or(1);
-        if !(1..=KEYS_AT_ONCE).contains(&count) {
-            return Err(refused(ErrorCode::BadRequest, "count"));
-        }
-        let life = self.time_in(command.expires_in_s)?.map_or(KeyLife::Room, KeyLife::Until);
-        let event = self.as_owner(&acting, |room| {
-            let (relay, most) = (&self.relay, self.relay.limits.keys_per_room as usize);
-            let keys =
-                room.keys.issue(&relay.tags, count as usize, life, most, relay.now()).ok_or(ErrorCode::TooManyKeys)?;
-            relay.schedule(room);
-            let one_time_key = keys.first().map(Token::duplicate).ok_or(ErrorCode::TooManyKeys)?;
-            let one_time_keys = command.count.is_some().then_some(keys);
-            Ok(Event::RoomKeyOnetime(OnetimeKeys { room_id: room.id(), one_time_key, one_time_keys }))
-        })?;
-        self.push_event(&event, id);
-        Ok(())
-    }
-
-    pub(super) fn room_key_forever(
-        self: &Arc<Self>,
-        command: &RoomKeyForever<'_>,
-        id: Option<&str>,
-    ) -> Result<(), Refused> {
-        let acting = self.member_of(&command.room_id)?;
-        let life = self.time_in(command.expires_in_s)?.map(KeyLife::Until);
-        let event = self.as_owner(&acting, |room| {
-            let forever_join_key = room.keys.forever(&self.relay.tags, life, self.relay.now());
-            self.relay.schedule(room);
-            Ok(Event::RoomKeyForever(ForeverKey { room_id: room.id(), forever_join_key }))
-        })?;
-        self.push_event(&event, id);
-        Ok(())
-    }
-
-    pub(super) fn reset_room_keys(self: &Arc<Self>, command: &InRoom<'_>, id: Option<&str>) -> Result<(), Refused> {
-        let acting = self.member_of(&command.room_id)?;
-        let room_id = self.as_owner(&acting, |room| {
-            room.keys.reset();
-            self.relay.schedule(room);
-            Ok(room.id())
-        })?;
-        // One of the first version's answers: it comes with and without an id.
-        self.push_event(&Event::ResetRoomKeys(crate::protocol::event::InRoom { room_id }), id);
-        Ok(())
-    }
-
-    pub(super) fn revoke_key(self: &Arc<Self>, command: &RevokeKey<'_>, id: Option<&str>) -> Result<(), Refused> {
-        let acting = self.member_of(&command.room_id)?;
-        let token = Token::parse(&command.key).ok_or(ErrorCode::Denied)?;
-        let tag = self.relay.tags.tag(&token);
-        let room_id = self.as_owner(&acting, |room| {
-            if !room.keys.revoke(&tag, &token, self.relay.now()) {
-                return Err(ErrorCode::Denied.into());
-            }
-            self.relay.schedule(room);
-            Ok(room.id())
-        })?;
-        self.done(Event::RevokeKey, room_id, id);
-        Ok(())
     }
 
     // ---- going out ----

@@ -10,6 +10,8 @@
 
 mod access;
 mod execute;
+mod handover;
+mod keys;
 mod messages;
 mod registry;
 mod resume;
@@ -17,6 +19,7 @@ mod session;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+pub use handover::{FORMAT, Record, RestoreError, SessionState};
 pub use registry::{Relay, Stats};
 pub use session::{ConnectionId, Outcome, Session, Wake};
 

@@ -46,11 +46,13 @@ pub struct Relay {
     sessions: Mutex<Sessions>,
     schedule: Mutex<Schedule>,
     // Counters.
-    next_session: AtomicUsize,
+    pub(super) next_session: AtomicUsize,
     pub(super) members: AtomicUsize,
     pub(super) open_sessions: AtomicUsize,
     pub(super) window_bytes: AtomicUsize,
     pub(super) stopping: AtomicBool,
+    /// Another process goes on with the state: nothing may change here any more, and nobody is told anything.
+    handed_over: AtomicBool,
     /// Rings when something becomes due earlier than anything before.
     pub(super) earlier: tokio::sync::Notify,
 }
@@ -82,10 +84,14 @@ pub struct Stats {
 impl Relay {
     /// An empty relay. `notice` is the host's word to its users, told in `hello`.
     pub fn new(limits: Limits, notice: String) -> Arc<Self> {
+        Self::with_tags(limits, notice, TagKey::random())
+    }
+
+    pub(super) fn with_tags(limits: Limits, notice: String, tags: TagKey) -> Arc<Self> {
         Arc::new(Self {
             limits,
             notice,
-            tags: TagKey::random(),
+            tags,
             started: Instant::now(),
             rooms: Mutex::default(),
             sessions: Mutex::default(),
@@ -95,6 +101,7 @@ impl Relay {
             open_sessions: AtomicUsize::new(0),
             window_bytes: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
+            handed_over: AtomicBool::new(false),
             earlier: tokio::sync::Notify::new(),
         })
     }
@@ -127,8 +134,7 @@ impl Relay {
     /// # Errors
     /// A sentence that says what differs. Only meaningful while nothing is under way.
     pub fn check_consistency(&self) -> Result<(), String> {
-        let cells: Vec<_> = lock(&self.rooms).values().cloned().collect();
-        let counted: usize = cells.iter().map(|cell| lock(&cell.room).as_ref().map_or(0, Room::len)).sum();
+        let counted: usize = self.all_rooms().iter().map(|cell| lock(&cell.room).as_ref().map_or(0, Room::len)).sum();
         let told = self.members.load(Ordering::Acquire);
         if counted != told {
             return Err(format!("the gauge says {told} members, the rooms hold {counted}"));
@@ -138,6 +144,11 @@ impl Relay {
 
     pub(super) fn next_session_id(&self) -> u64 {
         self.next_session.fetch_add(1, Ordering::Relaxed) as u64
+    }
+
+    /// When a session whose connection ends now must be back.
+    pub(super) fn resume_deadline(&self) -> Millis {
+        self.now() + self.limits.resume_window_s * 1_000
     }
 
     pub(super) fn queue_bounds(&self) -> Bounds {
@@ -196,7 +207,19 @@ impl Relay {
         }
     }
 
+    pub(super) fn all_rooms(&self) -> Vec<Arc<RoomCell>> {
+        lock(&self.rooms).values().cloned().collect()
+    }
+
     // ---- sessions ----
+
+    pub(super) fn resumable_sessions(&self) -> Vec<Arc<Session>> {
+        lock(&self.sessions).by_token.values().cloned().collect()
+    }
+
+    pub(super) fn away_session(&self, id: u64) -> Option<Arc<Session>> {
+        lock(&self.sessions).away.get(&id).cloned()
+    }
 
     pub(super) fn file_token(&self, tag: Tag, session: Arc<Session>) {
         lock(&self.sessions).by_token.insert(tag, session);
@@ -285,6 +308,16 @@ impl Relay {
         for session in away {
             session.end(LeaveReason::Lost);
         }
+    }
+
+    /// Another process goes on with the state.
+    pub fn hand_over(&self) {
+        self.handed_over.store(true, Ordering::Release);
+    }
+
+    /// Whether another process goes on with the state.
+    pub fn is_handed_over(&self) -> bool {
+        self.handed_over.load(Ordering::Acquire)
     }
 
     pub(super) fn is_stopping(&self) -> bool {

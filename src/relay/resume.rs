@@ -3,12 +3,15 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::lock;
 use super::session::{Line, Outcome, Session};
 use crate::protocol::codes::ErrorCode;
 use crate::protocol::command::{Ack, Resume};
 use crate::protocol::event::{Acked, Event, Resumed};
 use crate::protocol::frame::TextFrame;
+use crate::room::FrameState;
 use crate::secret::Token;
 
 /// The sends whose answer may not have arrived, by the number of the answer. A client that lost its connection before the answer
@@ -26,7 +29,36 @@ struct AnsweredSend {
     resumed: bool,
 }
 
+/// One of them in a form that can be handed to another process.
+#[derive(Serialize, Deserialize)]
+pub(super) struct AnsweredState {
+    seq: u64,
+    id: String,
+    answer: FrameState,
+}
+
 impl Answered {
+    /// Writes them down.
+    pub(super) fn state(&self) -> Vec<AnsweredState> {
+        let state = |send: &AnsweredSend| AnsweredState {
+            seq: send.seq,
+            id: send.id.to_string(),
+            answer: FrameState::of(&send.answer),
+        };
+        self.sends.iter().map(state).collect()
+    }
+
+    /// Reads them back.
+    pub(super) fn restore(states: Vec<AnsweredState>) -> Self {
+        let send = |state: AnsweredState| AnsweredSend {
+            seq: state.seq,
+            id: state.id.into(),
+            answer: state.answer.into_frame(),
+            resumed: false,
+        };
+        Self { sends: states.into_iter().map(send).collect() }
+    }
+
     fn forget(&mut self, seq: u64) {
         while self.sends.front().is_some_and(|send| send.seq <= seq) {
             self.sends.pop_front();

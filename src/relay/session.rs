@@ -64,6 +64,13 @@ pub(super) struct Outbox {
     pub(super) offered: Option<Tag>,
 }
 
+impl Outbox {
+    pub(super) fn new(window: Window, line: Line) -> Self {
+        let answered = Answered::default();
+        Self { window, answered, line, woken: true, closing: None, accounted: 0, token: None, offered: None }
+    }
+}
+
 /// A session. Made by [`Relay::connect`].
 pub struct Session {
     id: u64,
@@ -135,14 +142,9 @@ impl Relay {
         window.push_unnumbered(TextFrame::text(&hello.to_json(None)));
         self.open_sessions.fetch_add(1, Ordering::AcqRel);
         let line = Line::Connected { connection, wake: wake.clone() };
-        let answered = Answered::default();
-        let outbox = Outbox { window, answered, line, woken: true, closing: None, accounted: 0, token: None, offered };
-        let session = Arc::new(Session {
-            id: self.next_session_id(),
-            relay: self.clone(),
-            outbox: Mutex::new(outbox),
-            memberships: Mutex::new(Some(Vec::new())),
-        });
+        let mut outbox = Outbox::new(window, line);
+        outbox.offered = offered;
+        let session = Session::with(self, self.next_session_id(), outbox, Some(Vec::new()));
         wake.wake(connection);
         session
     }
@@ -151,6 +153,15 @@ impl Relay {
 impl Session {
     pub(super) fn id(&self) -> u64 {
         self.id
+    }
+
+    /// Whether the session is no more.
+    pub(super) fn has_ended(&self) -> bool {
+        lock(&self.memberships).is_none()
+    }
+
+    pub(super) fn with(relay: &Arc<Relay>, id: u64, outbox: Outbox, memberships: Option<Vec<Membership>>) -> Arc<Self> {
+        Arc::new(Self { id, relay: relay.clone(), outbox: Mutex::new(outbox), memberships: Mutex::new(memberships) })
     }
 
     // ---- what it is in ----
@@ -191,7 +202,7 @@ impl Session {
     pub(super) fn push(self: &Arc<Self>, frame: TextFrame, message: bool) -> Fate {
         let mut guard = lock(&self.outbox);
         let outbox = &mut *guard;
-        if matches!(outbox.line, Line::Ended) {
+        if matches!(outbox.line, Line::Ended) || self.relay.is_handed_over() {
             return Fate::Lost;
         }
         outbox.window.push(frame, message);
@@ -316,13 +327,16 @@ impl Session {
 
     /// The connection is gone. The session ends with it, unless it was made resumable and the client did not say goodbye (`left`).
     pub fn disconnected(self: &Arc<Self>, connection: ConnectionId, left: bool) {
+        if self.relay.is_handed_over() {
+            return;
+        }
         let until = {
             let mut guard = lock(&self.outbox);
             let outbox = &mut *guard;
             match &outbox.line {
                 Line::Connected { connection: own, .. } if *own != connection => return,
                 Line::Connected { .. } if outbox.token.is_some() && !left && !self.relay.is_stopping() => {
-                    let until = self.relay.now() + self.relay.limits.resume_window_s * 1_000;
+                    let until = self.relay.resume_deadline();
                     outbox.line = Line::Away { until };
                     outbox.closing = None;
                     Some(until)

@@ -19,7 +19,7 @@ impl KeyLife {
         matches!(self, Self::Until(end) if end <= now)
     }
 
-    fn end(self) -> Option<Millis> {
+    pub(super) fn end(self) -> Option<Millis> {
         match self {
             Self::Room => None,
             Self::Until(end) => Some(end),
@@ -27,16 +27,16 @@ impl KeyLife {
     }
 }
 
-struct Key {
-    token: Token,
-    life: KeyLife,
+pub(super) struct Key {
+    pub(super) token: Token,
+    pub(super) life: KeyLife,
 }
 
 /// The unspent keys of one room.
 #[derive(Default)]
 pub struct JoinKeys {
-    one_time: HashMap<Tag, Key>,
-    forever: Option<(Tag, Key)>,
+    pub(super) one_time: HashMap<Tag, Key>,
+    pub(super) forever: Option<(Tag, Key)>,
 }
 
 impl JoinKeys {

@@ -45,9 +45,9 @@ pub struct Member<H> {
     /// How the relay reaches it.
     pub handle: H,
     /// Its place in the order of joining.
-    place: u64,
+    pub(super) place: u64,
     /// The one-time key that it came by, so that its own retry is known again.
-    came_by: Option<Tag>,
+    pub(super) came_by: Option<Tag>,
 }
 
 /// By which key somebody wants in.
@@ -95,16 +95,16 @@ pub enum Aftermath {
 /// A room. `H` is the relay's handle of a session.
 pub struct Room<H> {
     // Fixed at creation.
-    id: RoomId,
-    name: Zeroizing<String>,
-    options: RoomOptions,
+    pub(super) id: RoomId,
+    pub(super) name: Zeroizing<String>,
+    pub(super) options: RoomOptions,
     // Changed by every join and departure.
-    owner: UserId,
-    members: HashMap<UserId, Member<H>, RandomState>,
-    order: BTreeMap<u64, UserId>,
-    next_place: u64,
+    pub(super) owner: UserId,
+    pub(super) members: HashMap<UserId, Member<H>, RandomState>,
+    pub(super) order: BTreeMap<u64, UserId>,
+    pub(super) next_place: u64,
     /// Which living membership a spent one-time key bought.
-    bought: HashMap<Tag, UserId>,
+    pub(super) bought: HashMap<Tag, UserId>,
     /// The unspent keys.
     pub keys: JoinKeys,
 }

@@ -5,14 +5,21 @@
 
 mod keys;
 mod members;
+mod state;
 mod window;
 
 pub use keys::{JoinKeys, KeyLife};
 pub use members::{Admission, Aftermath, Member, Newcomer, Refusal, Room, RoomOptions, WayIn};
+pub use state::{FrameState, KeyState, MemberState, RoomState, WindowState};
 pub use window::{Bounds, Delivery, OutOfRange, Window};
 
 /// Milliseconds since the server's start.
 pub type Millis = u64;
+
+/// A moment of one server's time in that of another, which started at another moment. What was before its start is its start.
+pub fn shifted(at: Millis, by: i64) -> Millis {
+    at.saturating_add_signed(by)
+}
 
 #[cfg(test)]
 mod tests;

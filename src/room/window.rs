@@ -39,7 +39,7 @@ pub enum Delivery {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutOfRange;
 
-enum Entry {
+pub(super) enum Entry {
     /// An event. Messages may be forgotten, everything else not.
     Event { frame: TextFrame, message: bool },
     /// Belongs to this connection alone, has no number and is not given again.
@@ -68,21 +68,26 @@ impl Entry {
 /// See the module.
 #[derive(Default)]
 pub struct Window {
-    entries: VecDeque<Entry>,
+    pub(super) entries: VecDeque<Entry>,
     /// How many of the entries were taken for writing; always 0 without retention.
-    taken: usize,
+    pub(super) taken: usize,
     /// Number of the last event before the first entry.
-    before: u64,
+    pub(super) before: u64,
     /// Number of the last event in the entries.
     last: u64,
     /// Number of the last event taken for writing.
-    last_taken: u64,
+    pub(super) last_taken: u64,
     bytes: usize,
     untaken_bytes: usize,
     retain: bool,
 }
 
 impl Window {
+    /// An empty window whose first event has the number after `before`.
+    pub(super) fn starting_after(before: u64) -> Self {
+        Self { before, last: before, last_taken: before, ..Self::default() }
+    }
+
     /// From now on events stay until they are acknowledged.
     pub fn retain(&mut self) {
         self.retain = true;
@@ -123,7 +128,7 @@ impl Window {
         self.add(Entry::Unnumbered(frame));
     }
 
-    fn add(&mut self, entry: Entry) {
+    pub(super) fn add(&mut self, entry: Entry) {
         self.last += entry.count();
         self.bytes += entry.bytes();
         self.untaken_bytes += entry.bytes();

@@ -86,22 +86,36 @@ impl<'de> Deserialize<'de> for Token {
 }
 
 /// Where a token is filed: the first 16 bytes of its HMAC-SHA256 (RFC 2104) under the process's [`TagKey`].
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Tag([u8; 16]);
 
-/// The key under which this process files its tokens; random at start.
-pub struct TagKey(hmac::Key);
+/// The key under which this process files its tokens; random at start, or taken over from the process before.
+pub struct TagKey {
+    seed: SecretBox<[u8; 32]>,
+    key: hmac::Key,
+}
 
 impl TagKey {
     /// A new key from the operating system's randomness.
     pub fn random() -> Self {
-        let seed = Zeroizing::new(crate::protocol::ids::random::<32>());
-        Self(hmac::Key::new(hmac::HMAC_SHA256, &*seed))
+        Self::from_seed(SecretBox::init_with_mut(|seed: &mut [u8; 32]| {
+            aws_lc_rs::rand::fill(seed).expect("the operating system's random generator answers");
+        }))
+    }
+
+    /// The key that another process had.
+    pub fn from_seed(seed: SecretBox<[u8; 32]>) -> Self {
+        Self { key: hmac::Key::new(hmac::HMAC_SHA256, seed.expose_secret()), seed }
+    }
+
+    /// What makes the same key in another process.
+    pub fn seed(&self) -> &SecretBox<[u8; 32]> {
+        &self.seed
     }
 
     /// The tag of a token.
     pub fn tag(&self, token: &Token) -> Tag {
-        let digest = hmac::sign(&self.0, token.0.expose_secret());
+        let digest = hmac::sign(&self.key, token.0.expose_secret());
         let mut tag = [0; 16];
         tag.copy_from_slice(&digest.as_ref()[..16]);
         Tag(tag)

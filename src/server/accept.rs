@@ -52,7 +52,7 @@ impl Acceptor {
     }
 
     /// Accepts for ever.
-    pub(super) async fn accept(self: Arc<Self>, listener: TcpListener) {
+    pub(super) async fn accept(self: &Arc<Self>, listener: &TcpListener) {
         loop {
             match listener.accept().await {
                 Ok((stream, peer)) => {

@@ -11,7 +11,8 @@ use rustls::ServerConnection;
 use super::admission::Permit;
 use super::output::{Flushed, Output};
 use crate::protocol::codes::{CloseReason, ErrorCode, LeaveReason};
-use crate::protocol::frame::{ClientFrame, FrameError, Opcode, read_client_frame, unmask};
+use crate::protocol::event::{Event, Restarting};
+use crate::protocol::frame::{ClientFrame, FrameError, Opcode, TextFrame, read_client_frame, unmask};
 use crate::protocol::limits::Limits;
 use crate::relay::{ConnectionId, Relay, Session};
 
@@ -459,6 +460,15 @@ impl Connection {
     pub(super) fn drain(&mut self, reconnect_in_ms: u64) {
         self.session.announce_restart(reconnect_in_ms);
         self.draining = true;
+    }
+
+    /// Another process goes on with the session: says so and closes. The session is not touched any more.
+    pub(super) fn leave(&mut self, reconnect_in_ms: u64, now: Instant) {
+        if self.state == State::Open {
+            let restarting = Event::Restarting(Restarting { reconnect_in_ms });
+            self.output.text(&TextFrame::text(&restarting.to_json(None)));
+            self.close(CloseReason::Restarting, now);
+        }
     }
 
     // ---- deadlines ----

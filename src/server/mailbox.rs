@@ -2,6 +2,7 @@
 
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -21,6 +22,19 @@ pub(super) struct Newcomer {
     pub(super) deadline: Instant,
 }
 
+/// Stand still, so that the state can be written down, until it is decided how to go on.
+pub(super) struct Freeze {
+    /// Told when the worker stands still.
+    pub(super) frozen: Sender<()>,
+    /// How to go on: without word, when the sender is dropped, as before.
+    pub(super) decision: Receiver<Leave>,
+}
+
+/// Another process serves from now on: send everybody there, and end by then.
+pub(super) struct Leave {
+    pub(super) by: Instant,
+}
+
 /// What lies in a mailbox.
 #[derive(Default)]
 pub(super) struct Letters {
@@ -28,11 +42,12 @@ pub(super) struct Letters {
     pub(super) woken: Vec<ConnectionId>,
     /// Say goodbye to everybody, and end by then.
     pub(super) stop: Option<Instant>,
+    pub(super) freeze: Option<Freeze>,
 }
 
 impl Letters {
     fn is_empty(&self) -> bool {
-        self.newcomers.is_empty() && self.woken.is_empty() && self.stop.is_none()
+        self.newcomers.is_empty() && self.woken.is_empty() && self.stop.is_none() && self.freeze.is_none()
     }
 }
 
@@ -82,6 +97,10 @@ impl Mailbox {
 
     pub(super) fn stop(&self, by: Instant) {
         self.post(|letters| letters.stop = Some(by));
+    }
+
+    pub(super) fn freeze(&self, freeze: Freeze) {
+        self.post(|letters| letters.freeze = Some(freeze));
     }
 }
 

@@ -16,11 +16,15 @@ mod connection;
 mod http;
 mod mailbox;
 mod output;
+mod takeover;
 pub mod tls;
 mod worker;
 
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +33,9 @@ use tokio::net::TcpListener;
 use crate::protocol::limits::Limits;
 use crate::relay::Relay;
 use accept::Acceptor;
+use mailbox::WorkersHandle;
+use takeover::{Claim, Successor, TakeoverSocket};
+pub use takeover::{Inheritance, TakeoverError};
 use worker::Workers;
 
 /// The default port.
@@ -39,38 +46,50 @@ pub struct Server {
     listener: TcpListener,
     tls: Arc<rustls::ServerConfig>,
     relay: Arc<Relay>,
-    allowed_origins: Vec<String>,
-    workers: usize,
-    drain: Duration,
+    options: Options,
+    /// The question whether this process or the one before serves.
+    claim: Option<Claim>,
+    on_serving: Box<dyn FnOnce() + Send>,
 }
 
-/// The host's word to its users and other settings that are not bounds.
+/// Settings that are not bounds.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Told to every client in `hello`; may be empty.
+    /// The host's word to its users, told to every client in `hello`; may be empty.
     pub notice: String,
     /// Origins of web pages that may connect, as `https://HOST[:PORT]`, beside the server's own.
     pub allowed_origins: Vec<String>,
     /// Event loops; 0 means one for each processor that this process may use.
     pub workers: usize,
+    /// Where another process can take over from this one: the path of a Unix socket.
+    pub takeover: Option<PathBuf>,
 }
+
+/// How long clients have to read what waits for them when the server stops.
+const DRAIN: Duration = Duration::from_secs(10);
 
 impl Server {
     /// A server on a bound listener. Nothing is accepted before [`Server::run`].
     pub fn new(listener: TcpListener, tls: Arc<rustls::ServerConfig>, limits: Limits, options: Options) -> Self {
-        let Options { notice, allowed_origins, workers } = options;
-        let workers = match workers {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
-            given => given,
-        };
-        Self {
-            listener,
-            tls,
-            relay: Relay::new(limits, notice),
-            allowed_origins,
-            workers,
-            drain: Duration::from_secs(10),
-        }
+        let relay = Relay::new(limits, options.notice.clone());
+        Self { listener, tls, relay, options, claim: None, on_serving: Box::new(|| {}) }
+    }
+
+    /// A server that goes on where another process leaves off, with its listening socket, its rooms and its sessions.
+    ///
+    /// # Errors
+    /// The socket cannot be used by this runtime.
+    pub fn inherit(inheritance: Inheritance, tls: Arc<rustls::ServerConfig>, options: Options) -> io::Result<Self> {
+        let Inheritance { listener, relay, claim } = inheritance;
+        listener.set_nonblocking(true)?;
+        let listener = TcpListener::from_std(listener)?;
+        Ok(Self { listener, tls, relay, options, claim: Some(claim), on_serving: Box::new(|| {}) })
+    }
+
+    /// Calls `tell` at the moment from which on this process serves.
+    pub fn on_serving(mut self, tell: impl FnOnce() + Send + 'static) -> Self {
+        self.on_serving = Box::new(tell);
+        self
     }
 
     /// The relay's shared state, to watch.
@@ -78,28 +97,102 @@ impl Server {
         self.relay.clone()
     }
 
-    /// Serves until `shutdown` is ready, then says goodbye: stops accepting, tells every client when to come back, writes out what waits,
-    /// closes, and wipes.
+    /// The address that it listens on.
     ///
     /// # Errors
-    /// An event loop could not be made. What goes wrong with one connection ends that one alone.
-    pub async fn run(self, shutdown: impl Future<Output = ()>) -> io::Result<()> {
-        let Self { listener, tls, relay, allowed_origins, workers, drain } = self;
-        let workers = Workers::start(workers, relay.clone())?;
-        let acceptor = Acceptor::new(tls, relay.clone(), allowed_origins, workers.handle());
-        tokio::select! {
-            () = acceptor.accept(listener) => {}
-            () = watch_clock(relay.clone()) => {}
-            () = shutdown => {}
+    /// The system does not say.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until `shutdown` is ready or another process has taken over.
+    ///
+    /// Then it says goodbye: stops accepting, tells every client when to come back, writes out what waits, closes, and wipes.
+    ///
+    /// # Errors
+    /// It could not begin to serve. What goes wrong with one connection ends that one alone.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), TakeoverError> {
+        let Self { listener, tls, relay, options, claim, on_serving } = self;
+        let count = match options.workers {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            given => given,
+        };
+        let workers = Workers::start(count, relay.clone())?;
+        let acceptor = Acceptor::new(tls, relay.clone(), options.allowed_origins, workers.handle());
+        let socket = match begin(claim, options.takeover.as_deref()).await {
+            Ok(socket) => socket,
+            Err(error) => {
+                workers.stop(Duration::ZERO);
+                return Err(error);
+            }
+        };
+        on_serving();
+        let mut shutdown = std::pin::pin!(shutdown);
+        loop {
+            let successor = async {
+                match &socket {
+                    Some(socket) => socket.successor().await,
+                    None => std::future::pending().await,
+                }
+            };
+            let successor = tokio::select! {
+                () = acceptor.accept(&listener) => continue,
+                () = watch_clock(&relay) => continue,
+                () = &mut shutdown => break,
+                successor = successor => successor,
+            };
+            // Nobody accepts and nobody watches the clock meanwhile.
+            match hand_over(successor, &listener, relay.clone(), workers.handle()).await {
+                Ok(()) => break,
+                Err(error) => tracing::warn!(%error, "the takeover failed; this process goes on serving"),
+            }
         }
-        relay.stop();
-        // Joining threads blocks, and connections still being set up need this runtime meanwhile.
-        tokio::task::spawn_blocking(move || workers.stop(drain)).await.map_err(io::Error::other)
+        let handed_over = relay.is_handed_over();
+        if let Some(socket) = socket
+            && !handed_over
+        {
+            socket.remove();
+        }
+        // Waiting for threads blocks, and connections still being set up need this runtime meanwhile.
+        let stopped = tokio::task::spawn_blocking(move || {
+            if handed_over {
+                return workers.join();
+            }
+            relay.stop();
+            workers.stop(DRAIN);
+        });
+        Ok(stopped.await.map_err(io::Error::other)?)
     }
 }
 
+/// Settles which process serves, and opens the door for the next one.
+async fn begin(claim: Option<Claim>, takeover: Option<&Path>) -> Result<Option<TakeoverSocket>, TakeoverError> {
+    if let Some(claim) = claim {
+        tokio::task::spawn_blocking(|| claim.settle()).await.map_err(io::Error::other)??;
+    }
+    takeover.map(TakeoverSocket::bind).transpose()
+}
+
+/// Every step blocks, each with a deadline. After an error everything is as before.
+async fn hand_over(
+    successor: Successor,
+    listener: &TcpListener,
+    relay: Arc<Relay>,
+    workers: WorkersHandle,
+) -> Result<(), TakeoverError> {
+    let listener = listener.as_fd().try_clone_to_owned()?;
+    let steps = tokio::task::spawn_blocking(move || {
+        let frozen = workers.freeze();
+        successor.hand_over(&listener, &relay)?;
+        relay.hand_over();
+        frozen.leave(DRAIN);
+        Ok(())
+    });
+    steps.await.map_err(io::Error::other)?
+}
+
 /// Ends rooms, keys and absent sessions when their time is up.
-async fn watch_clock(relay: Arc<Relay>) {
+async fn watch_clock(relay: &Relay) {
     loop {
         let next = relay.next_due();
         let wait = async {

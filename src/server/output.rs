@@ -55,6 +55,13 @@ impl Output {
         }
     }
 
+    /// Queues a text frame that is not the session's. In the middle of a frame there is no place for one.
+    pub(super) fn text(&mut self, frame: &TextFrame) {
+        if self.partial.is_none() {
+            self.control.extend(frame.parts().concat());
+        }
+    }
+
     /// Whether control frames wait.
     pub(super) fn has_control(&self) -> bool {
         !self.control.is_empty()
@@ -65,7 +72,6 @@ impl Output {
         if self.partial.take().is_none() {
             let mut payload = reason.code().to_be_bytes().to_vec();
             payload.extend_from_slice(reason.as_str().as_bytes());
-            self.control.truncate(MAX_CONTROL_WAITING);
             write_server_header(&mut self.control, Opcode::Close, payload.len());
             self.control.extend_from_slice(&payload);
             encrypt(tls, &self.control);

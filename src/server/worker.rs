@@ -9,6 +9,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::{self, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use slab::Slab;
 
 use super::connection::{Connection, Next, Scratch};
-use super::mailbox::{Letters, Mailbox, Newcomer, WorkersHandle};
+use super::mailbox::{Freeze, Leave, Letters, Mailbox, Newcomer, WorkersHandle};
 use crate::relay::{ConnectionId, Relay};
 
 /// The waker's token; connections have those of their slots.
@@ -25,6 +26,13 @@ const WAKER: Token = Token(usize::MAX);
 const READS_PER_TURN: usize = 64;
 /// Clients come back within this time after a restart, each at its own moment.
 const COME_BACK_WITHIN_MS: u64 = 5_000;
+/// The same where another process serves already.
+const MOVE_WITHIN_MS: u64 = 1_000;
+
+/// A moment within `ms` milliseconds, another for each client.
+fn spread(ms: u64) -> u64 {
+    ms / 10 + u64::from(rand::random::<u32>()) % ms
+}
 
 /// All workers of a server.
 pub(super) struct Workers {
@@ -56,10 +64,47 @@ impl Workers {
         for mailbox in self.handle.0.iter() {
             mailbox.stop(by);
         }
+        self.join();
+    }
+
+    /// Waits for the threads to end.
+    pub(super) fn join(self) {
         for thread in self.threads {
             if thread.join().is_err() {
                 tracing::error!("an event loop ended by a fault of its own");
             }
+        }
+    }
+}
+
+impl WorkersHandle {
+    /// Makes every worker stand still. Waits until they do.
+    pub(super) fn freeze(&self) -> Frozen {
+        let (frozen, stands_still) = mpsc::channel();
+        let decide = |mailbox: &Arc<Mailbox>| {
+            let (decide, decision) = mpsc::channel();
+            mailbox.freeze(Freeze { frozen: frozen.clone(), decision });
+            decide
+        };
+        let decisions: Vec<_> = self.0.iter().map(decide).collect();
+        drop(frozen);
+        // Ends when all have answered; one that is gone has dropped its end.
+        while stands_still.recv().is_ok() {}
+        Frozen { decisions }
+    }
+}
+
+/// Workers that stand still. Dropped, they go on as before.
+pub(super) struct Frozen {
+    decisions: Vec<Sender<Leave>>,
+}
+
+impl Frozen {
+    /// Another process serves from now on: everybody is sent there, within `drain`.
+    pub(super) fn leave(self, drain: Duration) {
+        let by = Instant::now() + drain;
+        for decision in &self.decisions {
+            let _ = decision.send(Leave { by });
         }
     }
 }
@@ -224,10 +269,21 @@ impl Worker {
                 self.to_write.push(slot);
             }
         }
+        if let Some(Freeze { frozen, decision }) = letters.freeze.take() {
+            let _ = frozen.send(());
+            drop(frozen);
+            if let Ok(Leave { by }) = decision.recv() {
+                self.stop = Some(by);
+                for (slot, connection) in &mut self.connections {
+                    connection.leave(spread(MOVE_WITHIN_MS), now);
+                    self.to_write.push(slot);
+                }
+            }
+        }
         if let Some(by) = letters.stop.take() {
             self.stop = Some(by);
             for (slot, connection) in &mut self.connections {
-                connection.drain(COME_BACK_WITHIN_MS / 10 + u64::from(rand::random::<u32>()) % COME_BACK_WITHIN_MS);
+                connection.drain(spread(COME_BACK_WITHIN_MS));
                 self.to_write.push(slot);
             }
         }

@@ -1,0 +1,206 @@
+//! The relay's whole state as a sequence of records, for another process that goes on with it.
+//!
+//! Sessions that may be resumed come first, each with its window, then the rooms, then a count of both. Sessions that were not made
+//! resumable are not among them: their members are told gone by the process that takes over.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use secrecy::{ExposeSecret, SecretBox};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::lock;
+use super::registry::Relay;
+use super::resume::{Answered, AnsweredState};
+use super::session::{Line, Membership, Outbox, Session, SessionHandle};
+use crate::protocol::codes::LeaveReason;
+use crate::protocol::limits::Limits;
+use crate::room::{MemberState, Millis, RoomState, Window, WindowState};
+use crate::secret::{Tag, TagKey};
+
+/// The version of the records. Another one is refused.
+pub const FORMAT: u32 = 1;
+
+/// One piece of a relay's state. It holds secrets.
+#[derive(Serialize, Deserialize)]
+pub enum Record {
+    /// The first.
+    Start {
+        /// [`FORMAT`].
+        format: u32,
+        /// The time of the server that writes, to shift all others by.
+        now: Millis,
+        /// Under which key tokens are filed.
+        tag_seed: Zeroizing<[u8; 32]>,
+        /// The first session number not yet given.
+        next_session: u64,
+    },
+    /// A session that may be resumed.
+    Session(Box<SessionState>),
+    /// A room.
+    Room(Box<RoomState>),
+    /// The last: how many of each came.
+    End {
+        /// Sessions.
+        sessions: u64,
+        /// Rooms.
+        rooms: u64,
+    },
+}
+
+/// A session that may be resumed.
+#[derive(Serialize, Deserialize)]
+pub struct SessionState {
+    id: u64,
+    token: Tag,
+    window: WindowState,
+    answered: Vec<AnsweredState>,
+}
+
+/// Why records are not a relay's state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RestoreError {
+    /// Written by a version that this one does not understand.
+    #[error("the state is written in another format")]
+    Format,
+    /// They contradict each other, or end early.
+    #[error("the state is incomplete or contradicts itself")]
+    Broken,
+}
+
+impl Relay {
+    /// Hands the state to `write`, record by record. Nothing may change meanwhile: no connection is served and no clock is watched.
+    ///
+    /// # Errors
+    /// Those of `write`.
+    pub fn save<E>(&self, mut write: impl FnMut(&Record) -> Result<(), E>) -> Result<(), E> {
+        write(&Record::Start {
+            format: FORMAT,
+            now: self.now(),
+            tag_seed: Zeroizing::new(*self.tags.seed().expose_secret()),
+            next_session: self.next_session.load(Ordering::Acquire) as u64,
+        })?;
+        let (mut sessions, mut rooms) = (0, 0);
+        for session in self.resumable_sessions() {
+            if let Some(state) = session.state() {
+                write(&Record::Session(Box::new(state)))?;
+                sessions += 1;
+            }
+        }
+        for cell in self.all_rooms() {
+            let state = lock(&cell.room).as_ref().map(|room| RoomState::of(room, |handle| handle.0.id()));
+            if let Some(state) = state {
+                write(&Record::Room(Box::new(state)))?;
+                rooms += 1;
+            }
+        }
+        write(&Record::End { sessions, rooms })
+    }
+
+    /// A relay with the state that another one saved. Its sessions have the resume window from now on to come back.
+    ///
+    /// # Errors
+    /// Those of `read`, or the records are no state.
+    pub fn restore<E: From<RestoreError>>(
+        limits: Limits,
+        notice: String,
+        mut read: impl FnMut() -> Result<Record, E>,
+    ) -> Result<Arc<Self>, E> {
+        let Record::Start { format, now, tag_seed, next_session } = read()? else {
+            return Err(RestoreError::Broken.into());
+        };
+        if format != FORMAT {
+            return Err(RestoreError::Format.into());
+        }
+        let seed = SecretBox::init_with_mut(|seed: &mut [u8; 32]| seed.copy_from_slice(&*tag_seed));
+        let relay = Self::with_tags(limits, notice, TagKey::from_seed(seed));
+        relay.next_session.store(next_session as usize, Ordering::Release);
+        let shift = relay.now() as i64 - now as i64;
+        let (mut sessions, mut rooms) = (0, 0);
+        loop {
+            match read()? {
+                Record::Start { .. } => return Err(RestoreError::Broken.into()),
+                Record::Session(state) => {
+                    Session::restore(&relay, *state).ok_or(RestoreError::Broken)?;
+                    sessions += 1;
+                }
+                Record::Room(state) => {
+                    relay.restore_room(*state, shift).ok_or(RestoreError::Broken)?;
+                    rooms += 1;
+                }
+                Record::End { sessions: all_sessions, rooms: all_rooms } => {
+                    if (sessions, rooms) != (all_sessions, all_rooms) {
+                        return Err(RestoreError::Broken.into());
+                    }
+                    relay.dismiss_lost_members();
+                    return Ok(relay);
+                }
+            }
+        }
+    }
+
+    fn restore_room(self: &Arc<Self>, state: RoomState, shift: i64) -> Option<()> {
+        let handle = |member: &MemberState| {
+            let session = self.away_session(member.session).unwrap_or_else(|| Session::ended(self, member.session));
+            SessionHandle(session)
+        };
+        let room = state.into_room(&self.tags, shift, handle)?;
+        let (id, next_expiry) = (room.id(), room.next_expiry());
+        let members: Vec<_> =
+            room.members().map(|(user, member)| (user, member.handle.0.clone(), member.username.clone())).collect();
+        let cell = self.open_room(id, room)?;
+        self.schedule_room(id, next_expiry);
+        for (user, session, username) in members {
+            // The members of ended sessions are dismissed when everything is here.
+            if !session.has_ended() {
+                drop(session.add_membership(Membership::new(self.clone(), id, user, cell.clone(), &username)));
+            }
+        }
+        Some(())
+    }
+
+    /// Members whose session could not come along are gone: the others are told, and rooms that end by it end.
+    fn dismiss_lost_members(&self) {
+        for cell in self.all_rooms() {
+            let lost: Vec<_> = match lock(&cell.room).as_ref() {
+                Some(room) => room.members().filter(|(_, m)| m.handle.0.has_ended()).map(|(user, _)| user).collect(),
+                None => continue,
+            };
+            for user in lost {
+                self.depart(&cell, &user, LeaveReason::Lost);
+            }
+        }
+    }
+}
+
+impl Session {
+    /// Writes the session down, if it may be resumed.
+    pub(super) fn state(&self) -> Option<SessionState> {
+        let outbox = lock(&self.outbox);
+        let token = outbox.token.filter(|_| !matches!(outbox.line, Line::Ended))?;
+        let window = WindowState::of(&outbox.window);
+        Some(SessionState { id: self.id(), token, window, answered: outbox.answered.state() })
+    }
+
+    /// Reads a session back; it is away, and has the resume window to come back.
+    pub(super) fn restore(relay: &Arc<Relay>, state: SessionState) -> Option<()> {
+        let SessionState { id, token, window, answered } = state;
+        let until = relay.resume_deadline();
+        let line = Line::Away { until };
+        let mut outbox = Outbox::new(window.into_window()?, line);
+        outbox.answered = Answered::restore(answered);
+        outbox.token = Some(token);
+        let session = Self::with(relay, id, outbox, Some(Vec::new()));
+        session.account(&mut lock(&session.outbox));
+        relay.open_sessions.fetch_add(1, Ordering::AcqRel);
+        relay.file_token(token, session.clone());
+        relay.send_away(session, until);
+        Some(())
+    }
+
+    /// A session that is no more, in the place of one that could not be handed over.
+    pub(super) fn ended(relay: &Arc<Relay>, id: u64) -> Arc<Self> {
+        Self::with(relay, id, Outbox::new(Window::default(), Line::Ended), None)
+    }
+}

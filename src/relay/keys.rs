@@ -1,0 +1,83 @@
+//! A room's join keys: issuing, showing, revoking, erasing. Only the owner may.
+
+use std::sync::Arc;
+
+use super::execute::{Refused, refused};
+use super::session::Session;
+use crate::protocol::codes::ErrorCode;
+use crate::protocol::command::{InRoom, RevokeKey, RoomKeyForever, RoomKeyOnetime};
+use crate::protocol::event::{Event, ForeverKey, OnetimeKeys};
+use crate::room::KeyLife;
+use crate::secret::Token;
+
+/// Most one-time keys of one `room-key-onetime`.
+const KEYS_AT_ONCE: u64 = 100;
+
+impl Session {
+    pub(super) fn room_key_onetime(
+        self: &Arc<Self>,
+        command: &RoomKeyOnetime<'_>,
+        id: Option<&str>,
+    ) -> Result<(), Refused> {
+        let acting = self.member_of(&command.room_id)?;
+        let count = command.count.unwrap_or(1);
+        if !(1..=KEYS_AT_ONCE).contains(&count) {
+            return Err(refused(ErrorCode::BadRequest, "count"));
+        }
+        let life = self.time_in(command.expires_in_s)?.map_or(KeyLife::Room, KeyLife::Until);
+        let event = self.as_owner(&acting, |room| {
+            let (relay, most) = (&self.relay, self.relay.limits.keys_per_room as usize);
+            let keys =
+                room.keys.issue(&relay.tags, count as usize, life, most, relay.now()).ok_or(ErrorCode::TooManyKeys)?;
+            relay.schedule(room);
+            let one_time_key = keys.first().map(Token::duplicate).ok_or(ErrorCode::TooManyKeys)?;
+            let one_time_keys = command.count.is_some().then_some(keys);
+            Ok(Event::RoomKeyOnetime(OnetimeKeys { room_id: room.id(), one_time_key, one_time_keys }))
+        })?;
+        self.push_event(&event, id);
+        Ok(())
+    }
+
+    pub(super) fn room_key_forever(
+        self: &Arc<Self>,
+        command: &RoomKeyForever<'_>,
+        id: Option<&str>,
+    ) -> Result<(), Refused> {
+        let acting = self.member_of(&command.room_id)?;
+        let life = self.time_in(command.expires_in_s)?.map(KeyLife::Until);
+        let event = self.as_owner(&acting, |room| {
+            let forever_join_key = room.keys.forever(&self.relay.tags, life, self.relay.now());
+            self.relay.schedule(room);
+            Ok(Event::RoomKeyForever(ForeverKey { room_id: room.id(), forever_join_key }))
+        })?;
+        self.push_event(&event, id);
+        Ok(())
+    }
+
+    pub(super) fn reset_room_keys(self: &Arc<Self>, command: &InRoom<'_>, id: Option<&str>) -> Result<(), Refused> {
+        let acting = self.member_of(&command.room_id)?;
+        let room_id = self.as_owner(&acting, |room| {
+            room.keys.reset();
+            self.relay.schedule(room);
+            Ok(room.id())
+        })?;
+        // One of the first version's answers: it comes with and without an id.
+        self.push_event(&Event::ResetRoomKeys(crate::protocol::event::InRoom { room_id }), id);
+        Ok(())
+    }
+
+    pub(super) fn revoke_key(self: &Arc<Self>, command: &RevokeKey<'_>, id: Option<&str>) -> Result<(), Refused> {
+        let acting = self.member_of(&command.room_id)?;
+        let token = Token::parse(&command.key).ok_or(ErrorCode::Denied)?;
+        let tag = self.relay.tags.tag(&token);
+        let room_id = self.as_owner(&acting, |room| {
+            if !room.keys.revoke(&tag, &token, self.relay.now()) {
+                return Err(ErrorCode::Denied.into());
+            }
+            self.relay.schedule(room);
+            Ok(room.id())
+        })?;
+        self.done(Event::RevokeKey, room_id, id);
+        Ok(())
+    }
+}

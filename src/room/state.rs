@@ -1,0 +1,194 @@
+//! Rooms and windows in a form that can be handed to another process, and back.
+//!
+//! Times are those of the server that wrote them; whoever reads them shifts them into its own. What is written contains
+//! every secret of the room: it goes over a local socket to the same user's process, and nowhere else.
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::keys::Key;
+use super::window::Entry;
+use super::{JoinKeys, KeyLife, Member, Millis, Room, RoomOptions, Window, shifted};
+use crate::protocol::codes::{GapReason, OwnerLeaves};
+use crate::protocol::frame::TextFrame;
+use crate::protocol::ids::{RoomId, UserId};
+use crate::protocol::public_key::PublicKey;
+use crate::secret::{Tag, TagKey, Token};
+
+/// A room.
+#[derive(Serialize, Deserialize)]
+pub struct RoomState {
+    id: RoomId,
+    name: Zeroizing<String>,
+    max_members: u64,
+    expires_at: Option<Millis>,
+    owner_leaves: OwnerLeaves,
+    owner: UserId,
+    next_place: u64,
+    /// The members, in no order.
+    pub members: Vec<MemberState>,
+    one_time: Vec<KeyState>,
+    forever: Option<KeyState>,
+}
+
+/// A member.
+#[derive(Serialize, Deserialize)]
+pub struct MemberState {
+    /// Its user id.
+    pub user: UserId,
+    /// The session that it belongs to, as the relay numbers them.
+    pub session: u64,
+    /// Its name in the room.
+    pub username: Zeroizing<String>,
+    public_key: Vec<u8>,
+    card: Option<Zeroizing<String>>,
+    place: u64,
+    came_by: Option<Tag>,
+}
+
+/// A join key.
+#[derive(Serialize, Deserialize)]
+pub struct KeyState {
+    token: Token,
+    until: Option<Millis>,
+}
+
+impl KeyState {
+    fn of(key: &Key) -> Self {
+        Self { token: key.token.duplicate(), until: key.life.end() }
+    }
+
+    fn into_key(self, shift: i64) -> Key {
+        Key { token: self.token, life: self.until.map_or(KeyLife::Room, |at| KeyLife::Until(shifted(at, shift))) }
+    }
+}
+
+impl RoomState {
+    /// Writes a room down; `session` numbers its handles.
+    pub fn of<H>(room: &Room<H>, session: impl Fn(&H) -> u64) -> Self {
+        let member = |(user, member): (&UserId, &Member<H>)| MemberState {
+            user: *user,
+            session: session(&member.handle),
+            username: member.username.clone(),
+            public_key: member.public_key.pkcs1_der().to_vec(),
+            card: member.card.clone(),
+            place: member.place,
+            came_by: member.came_by,
+        };
+        Self {
+            id: room.id,
+            name: room.name.clone(),
+            max_members: room.options.max_members as u64,
+            expires_at: room.options.expires_at,
+            owner_leaves: room.options.owner_leaves,
+            owner: room.owner,
+            next_place: room.next_place,
+            members: room.members.iter().map(member).collect(),
+            one_time: room.keys.one_time.values().map(KeyState::of).collect(),
+            forever: room.keys.forever.as_ref().map(|(_, key)| KeyState::of(key)),
+        }
+    }
+
+    /// The room; `handle` finds the handle of a session. `None` when a member's public key is none.
+    pub fn into_room<H>(self, tags: &TagKey, shift: i64, handle: impl Fn(&MemberState) -> H) -> Option<Room<H>> {
+        let mut keys = JoinKeys::default();
+        for key in self.one_time {
+            let key = key.into_key(shift);
+            keys.one_time.insert(tags.tag(&key.token), key);
+        }
+        keys.forever = self.forever.map(|key| key.into_key(shift)).map(|key| (tags.tag(&key.token), key));
+        let mut room = Room {
+            id: self.id,
+            name: self.name,
+            options: RoomOptions {
+                max_members: self.max_members as usize,
+                expires_at: self.expires_at.map(|at| shifted(at, shift)),
+                owner_leaves: self.owner_leaves,
+            },
+            owner: self.owner,
+            members: Default::default(),
+            order: Default::default(),
+            next_place: self.next_place,
+            bought: Default::default(),
+            keys,
+        };
+        for member in self.members {
+            let handle = handle(&member);
+            let MemberState { user, username, public_key, card, place, came_by, .. } = member;
+            let public_key = PublicKey::from_pkcs1_der(&public_key).ok()?;
+            room.order.insert(place, user);
+            if let Some(tag) = came_by {
+                room.bought.insert(tag, user);
+            }
+            room.members.insert(user, Member { username, public_key, card, handle, place, came_by });
+        }
+        Some(room)
+    }
+}
+
+/// The window of a session that may be resumed.
+#[derive(Serialize, Deserialize)]
+pub struct WindowState {
+    before: u64,
+    last_taken: u64,
+    taken: u64,
+    entries: Vec<EntryState>,
+}
+
+#[derive(Serialize, Deserialize)]
+enum EntryState {
+    Event { frame: FrameState, message: bool },
+    Gap { count: u64, reason: GapReason },
+}
+
+/// A frame's bytes.
+#[derive(Serialize, Deserialize)]
+pub struct FrameState(Zeroizing<Vec<u8>>);
+
+impl FrameState {
+    /// Writes a frame down.
+    pub fn of(frame: &TextFrame) -> Self {
+        Self(Zeroizing::new(frame.parts().concat()))
+    }
+
+    /// The frame.
+    pub fn into_frame(self) -> TextFrame {
+        TextFrame::ready_made(&self.0)
+    }
+}
+
+impl WindowState {
+    /// Writes a window down. What belongs to its connection alone is left out.
+    pub fn of(window: &Window) -> Self {
+        let mut state = Self { before: window.before, last_taken: window.last_taken, taken: 0, entries: Vec::new() };
+        for (index, entry) in window.entries.iter().enumerate() {
+            state.entries.push(match entry {
+                Entry::Event { frame, message } => {
+                    EntryState::Event { frame: FrameState::of(frame), message: *message }
+                }
+                Entry::Gap { count, reason } => EntryState::Gap { count: *count, reason: *reason },
+                Entry::Unnumbered(_) => continue,
+            });
+            if index < window.taken {
+                state.taken += 1;
+            }
+        }
+        state
+    }
+
+    /// The window, which retains; `None` when its numbers contradict each other.
+    pub fn into_window(self) -> Option<Window> {
+        let mut window = Window::starting_after(self.before);
+        window.retain();
+        for entry in self.entries {
+            window.add(match entry {
+                EntryState::Event { frame, message } => Entry::Event { frame: frame.into_frame(), message },
+                EntryState::Gap { count, reason } => Entry::Gap { count, reason },
+            });
+        }
+        for _ in 0..self.taken {
+            window.take()?;
+        }
+        (window.last_taken == self.last_taken).then_some(window)
+    }
+}
