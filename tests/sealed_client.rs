@@ -2,54 +2,16 @@
 
 mod support;
 
-use subrosa::client::{EnterError, NewRoom, Person, RoomEnd, RoomError, RoomEvent, RoomEvents, SealedRoom};
+use subrosa::client::{EnterError, NewRoom, RoomEnd, RoomError, RoomEvent, RoomEvents, SealedRoom};
 use subrosa::protocol::codes::{LeaveReason, OwnerLeaves, RoomClosedReason};
+use subrosa::sealed::InviteKind;
 use subrosa::sealed::room::IntentError;
-use subrosa::sealed::{InviteKind, Link};
+use support::room::{again, came, ended, message, one, until};
 use support::server::TestServer;
-
-/// The next event that `pick` takes; alarms fail the test unless picked.
-async fn until<T>(events: &mut RoomEvents, mut pick: impl FnMut(&RoomEvent) -> Option<T>) -> T {
-    let mut before = Vec::new();
-    loop {
-        let next = tokio::time::timeout(std::time::Duration::from_secs(60), events.next()).await;
-        let event = next.unwrap_or_else(|_| panic!("nothing more after {before:?}")).expect("the room goes on");
-        if let Some(found) = pick(&event) {
-            return found;
-        }
-        assert!(!matches!(event, RoomEvent::Alarm(_) | RoomEvent::Ended(_)), "{event:?}");
-        before.push(event);
-    }
-}
-
-async fn message(events: &mut RoomEvents) -> (String, String, bool) {
-    until(events, |event| match event {
-        RoomEvent::Message { from, text, private, .. } => Some((from.name.clone(), text.to_string(), *private)),
-        _ => None,
-    })
-    .await
-}
-
-async fn came(events: &mut RoomEvents) -> Person {
-    until(events, |event| if let RoomEvent::Joined { who, .. } = event { Some(who.clone()) } else { None }).await
-}
-
-async fn ended(events: &mut RoomEvents) -> RoomEnd {
-    until(events, |event| if let RoomEvent::Ended(end) = event { Some(end.clone()) } else { None }).await
-}
-
-fn again(link: &Link) -> Link {
-    use secrecy::ExposeSecret;
-    Link::parse(link.to_url().expose_secret()).unwrap()
-}
 
 async fn tea(server: &TestServer, owner_leaves: OwnerLeaves) -> (SealedRoom, RoomEvents) {
     let new = NewRoom { room_name: "tea".to_owned(), owner_leaves, ..NewRoom::default() };
     SealedRoom::create(server.config(), "alice", new).await.unwrap()
-}
-
-async fn one(room: &SealedRoom) -> Box<Link> {
-    room.invite(InviteKind::OneTime, None).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

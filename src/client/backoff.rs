@@ -7,18 +7,23 @@ use std::time::Duration;
 
 use rand::RngExt;
 
-/// The ceiling of the first wait.
-const FIRST: Duration = Duration::from_millis(500);
-/// The ceiling that is not passed.
-const LAST: Duration = Duration::from_secs(30);
+/// The last ceiling is this many times the first.
+const GROWTH: u32 = 60;
 
 /// Counts attempts; starts anew after a success.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Backoff {
+    /// The ceiling of the first wait.
+    first: Duration,
     attempts: u32,
 }
 
 impl Backoff {
+    /// Ceilings of `first` up to 60 times that.
+    pub(crate) fn new(first: Duration) -> Self {
+        Self { first, attempts: 0 }
+    }
+
     /// The wait before the next attempt.
     pub(crate) fn next(&mut self) -> Duration {
         let ceiling = self.ceiling();
@@ -32,8 +37,8 @@ impl Backoff {
     }
 
     fn ceiling(&self) -> Duration {
-        // Past 2^16 half seconds every ceiling is the last one, so the shift stays in range.
-        FIRST.saturating_mul(1 << self.attempts.min(16)).min(LAST)
+        // Past 2^6 every ceiling is the last one, so the shift stays in range.
+        self.first.saturating_mul((1 << self.attempts.min(6)).min(GROWTH))
     }
 }
 
@@ -41,9 +46,12 @@ impl Backoff {
 mod tests {
     use super::*;
 
+    const FIRST: Duration = Duration::from_millis(500);
+    const LAST: Duration = Duration::from_secs(30);
+
     #[test]
     fn ceilings_double_up_to_the_last_and_start_anew() {
-        let mut backoff = Backoff::default();
+        let mut backoff = Backoff::new(FIRST);
         let mut ceilings = Vec::new();
         for _ in 0..9 {
             let ceiling = backoff.ceiling();
@@ -59,7 +67,7 @@ mod tests {
 
     #[test]
     fn waits_differ() {
-        let waits: Vec<_> = (0..64).map(|_| Backoff { attempts: 6 }.next()).collect();
+        let waits: Vec<_> = (0..64).map(|_| Backoff { first: FIRST, attempts: 6 }.next()).collect();
         assert!(waits.iter().any(|wait| *wait < LAST / 2) && waits.iter().any(|wait| *wait > LAST / 2));
     }
 }

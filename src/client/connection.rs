@@ -98,7 +98,7 @@ impl Connection {
     /// Runs until the session is over.
     pub(super) async fn run(mut self, socket: Socket, mut session: Session, mut first: Vec<Out>) {
         let mut socket = socket;
-        let mut backoff = Backoff::default();
+        let mut backoff = Backoff::new(self.config.first_retry_within);
         let end = loop {
             let announced = match self.serve(socket, &mut session, std::mem::take(&mut first), &mut backoff).await {
                 Cause::End(end) => break end,

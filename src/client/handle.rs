@@ -31,6 +31,8 @@ pub struct Config {
     pub ping_after: Duration,
     /// The connection counts as dead when nothing came in for this long after a ping, or nothing could be written. 15 s.
     pub pong_within: Duration,
+    /// A broken connection is made anew after a random wait of at most this long; the bound doubles with each attempt up to 60 times this. 0.5 s.
+    pub first_retry_within: Duration,
     /// Largest event that is accepted, in bytes. 16 MiB. Twice this may wait for the application before reading pauses.
     pub max_event_bytes: u32,
 }
@@ -45,6 +47,7 @@ impl Config {
             answer_within: Duration::from_secs(120),
             ping_after: Duration::from_secs(20),
             pong_within: Duration::from_secs(15),
+            first_retry_within: Duration::from_millis(500),
             max_event_bytes: 16 * 1024 * 1024,
         }
     }

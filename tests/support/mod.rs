@@ -1,6 +1,9 @@
 //! What integration tests share.
 #![allow(dead_code, unreachable_pub, reason = "each test uses a part")]
 
+pub mod cable;
+pub mod evil;
 pub mod process;
+pub mod room;
 pub mod script;
 pub mod server;
