@@ -20,7 +20,7 @@ pub struct TestServer {
     pub relay: Arc<Relay>,
     port: u16,
     stop: oneshot::Sender<()>,
-    done: JoinHandle<std::io::Result<()>>,
+    done: JoinHandle<()>,
 }
 
 impl TestServer {
@@ -35,7 +35,7 @@ impl TestServer {
         let server = Server::new(listener, server_config(certificate, key), limits, options);
         let relay = server.relay();
         let (stop, stopped) = oneshot::channel::<()>();
-        let done = tokio::spawn(server.run(async move { drop(stopped.await) }));
+        let done = tokio::spawn(async move { server.run(async { drop(stopped.await) }).await.unwrap() });
         Self { certificate: own, pin, relay, port, stop, done }
     }
 
@@ -59,6 +59,6 @@ impl TestServer {
 
     pub async fn stop(self) {
         let _ = self.stop.send(());
-        self.done.await.unwrap().unwrap();
+        self.done.await.unwrap();
     }
 }
