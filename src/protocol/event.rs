@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::codes::{ErrorCode, GapReason, LeaveReason, RoomClosedReason};
+use super::command::RawString;
 use super::ids::{RoomId, UserId};
 use super::limits::Limits;
 use crate::secret::Token;
@@ -443,7 +444,7 @@ impl MessageHead {
     }
 
     /// The parts of the event's text: written one after the other they are the frame. `content` and `shared` are JSON strings.
-    pub fn parts<'a>(&'a self, content: &'a RawValue, shared: Option<&'a RawValue>) -> [&'a [u8]; 5] {
+    pub fn parts<'a>(&'a self, content: RawString<'a>, shared: Option<RawString<'a>>) -> [&'a [u8]; 5] {
         let (comma, shared) = match shared {
             Some(shared) => (&br#","shared":"#[..], shared.get().as_bytes()),
             None => (&[][..], &[][..]),
@@ -456,7 +457,7 @@ impl MessageHead {
 mod tests {
     use super::*;
 
-    fn raw(text: &str) -> &RawValue {
+    fn raw(text: &str) -> RawString<'_> {
         serde_json::from_str(text).unwrap()
     }
 

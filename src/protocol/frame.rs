@@ -151,6 +151,15 @@ pub fn unmask(payload: &mut [u8], mask: [u8; 4]) {
     }
 }
 
+/// Length of the header that [`write_server_header`] writes, in bytes.
+fn server_header_len(length: usize) -> usize {
+    match length {
+        0..126 => 2,
+        126..=0xffff => 4,
+        _ => MAX_SERVER_HEADER,
+    }
+}
+
 /// Appends the header of a server's unfragmented frame with a payload of `length` bytes. Servers do not mask (RFC 6455 §5.1).
 pub fn write_server_header(out: &mut Vec<u8>, opcode: Opcode, length: usize) {
     out.push(0x80 | opcode.bits());
@@ -178,7 +187,8 @@ impl TextFrame {
     /// A frame whose text is `parts` and then `tail`.
     pub fn new(parts: &[&[u8]], tail: Bytes) -> Self {
         let length: usize = parts.iter().map(|part| part.len()).sum();
-        let mut head = Vec::with_capacity(MAX_SERVER_HEADER + length);
+        // Exactly as large as needed: a vector to spare would cost `Bytes` a second allocation.
+        let mut head = Vec::with_capacity(server_header_len(length + tail.len()) + length);
         write_server_header(&mut head, Opcode::Text, length + tail.len());
         for part in parts {
             head.extend_from_slice(part);

@@ -5,13 +5,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use foldhash::fast::RandomState;
-use serde_json::value::RawValue;
 
 use super::execute::{Refused, refused};
 use super::lock;
 use super::session::{Fate, Outcome, Session, SessionHandle};
 use crate::protocol::codes::ErrorCode;
-use crate::protocol::command::{SendMessage, SendMessages, is_sound_string};
+use crate::protocol::command::{RawString, SendMessage, SendMessages};
 use crate::protocol::event::{Event, MessageHead, Sent};
 use crate::protocol::frame::TextFrame;
 use crate::protocol::ids::{RoomId, UserId, well_formed};
@@ -27,9 +26,6 @@ impl Session {
         id: Option<&str>,
     ) -> Result<Outcome, Refused> {
         let acting = self.member_of(&command.room_id)?;
-        if !is_sound_string(command.content) {
-            return Err(refused(ErrorCode::BadRequest, "content"));
-        }
         if id.is_some_and(|id| self.answer_again(id)) {
             return Ok(Outcome::default());
         }
@@ -58,10 +54,7 @@ impl Session {
         id: Option<&str>,
     ) -> Result<Outcome, Refused> {
         let acting = self.member_of(&command.room_id)?;
-        if command.shared.is_some_and(|shared| !is_sound_string(shared)) {
-            return Err(refused(ErrorCode::BadRequest, "shared"));
-        }
-        if command.to.is_empty() || command.to.iter().any(|part| !is_sound_string(part.content)) {
+        if command.to.is_empty() {
             return Err(refused(ErrorCode::BadRequest, "to"));
         }
         let mut seen: HashSet<&str, RandomState> =
@@ -98,13 +91,13 @@ impl Session {
 struct Packet<'a> {
     head: MessageHead,
     /// In every frame.
-    shared: Option<&'a RawValue>,
+    shared: Option<RawString<'a>>,
     /// Or once for all of them, with the frame's end.
     tail: Option<Bytes>,
 }
 
 impl<'a> Packet<'a> {
-    fn new(head: MessageHead, shared: Option<&'a RawValue>) -> Self {
+    fn new(head: MessageHead, shared: Option<RawString<'a>>) -> Self {
         match shared {
             Some(shared) if shared.get().len() >= SHARE_FROM => {
                 let tail = [br#","shared":"#, shared.get().as_bytes(), b"}}"].concat();
@@ -114,7 +107,7 @@ impl<'a> Packet<'a> {
         }
     }
 
-    fn frame(&self, content: &RawValue) -> TextFrame {
+    fn frame(&self, content: RawString<'_>) -> TextFrame {
         let parts = self.head.parts(content, self.shared);
         match &self.tail {
             // The tail brings the end of the frame itself.

@@ -10,7 +10,7 @@ use super::event::{Person, RoomEnd, RoomEvent};
 use crate::client::request::RequestError;
 use crate::protocol::codes::{LeaveReason, RoomClosedReason};
 use crate::protocol::command::{
-    Command, InRoom, OfMember, Payload, RoomKeyForever, RoomKeyOnetime, SendMessages, SetCard,
+    Command, InRoom, OfMember, Payload, RawString, RoomKeyForever, RoomKeyOnetime, SendMessages, SetCard,
 };
 use crate::protocol::event::{Event, User};
 use crate::sealed::room as machine;
@@ -112,11 +112,14 @@ impl Wire {
         match &self.command {
             machine::Command::Send { .. } => Command::SendMessages(SendMessages {
                 room_id,
-                shared: self.shared.as_deref(),
+                shared: self.shared.as_deref().and_then(RawString::new),
                 to: self
                     .recipients
                     .iter()
-                    .map(|(user_id, content)| Payload { to_user_id: user_id.as_str().into(), content })
+                    .map(|(user_id, content)| Payload {
+                        to_user_id: user_id.as_str().into(),
+                        content: RawString::new(content).unwrap_or_default(),
+                    })
                     .collect(),
             }),
             machine::Command::SetCard { card } => Command::SetCard(SetCard { room_id, card: card.as_str().into() }),
