@@ -348,6 +348,9 @@ pub fn parse<'a>(frame: &'a str, limits: &Limits) -> Result<Request<'a>, Box<Ref
 /// [`parse`] for every command, however it is written.
 fn parse_any<'a>(frame: &'a str, limits: &Limits) -> Result<Request<'a>, Box<Refused>> {
     let refused = |code| Refused { command: None, id: None, room_id: None, code, field: None };
+    if !is_object(frame) {
+        return Err(Box::new(refused(ErrorCode::BadJson)));
+    }
     let envelope: Envelope<'a> = serde_json::from_str(frame).map_err(|_| Box::new(refused(ErrorCode::BadJson)))?;
     let (id, id_is_bad) = match envelope.id {
         None => (None, false),
@@ -357,6 +360,7 @@ fn parse_any<'a>(frame: &'a str, limits: &Limits) -> Result<Request<'a>, Box<Ref
         },
     };
     let data = envelope.data.map_or("{}", RawValue::get);
+    let data = if is_object(data) { data } else { "null" };
     let parsed = Command::read(&envelope.cmd, data);
     match parsed {
         Ok(command) if !id_is_bad => Ok(Request { id, command }),
@@ -373,6 +377,11 @@ fn parse_any<'a>(frame: &'a str, limits: &Limits) -> Result<Request<'a>, Box<Ref
             field: error.and_then(|error| named_field(&error)),
         })),
     }
+}
+
+/// Whether JSON text can be an object. Left to itself, serde also fills a struct's fields from a list, by their place.
+fn is_object(json: &str) -> bool {
+    json.trim_start().starts_with('{')
 }
 
 /// A string that borrows where it can: serde reads a bare `Cow` as owned.
@@ -441,8 +450,9 @@ mod tests {
 
     #[test]
     fn a_frame_without_a_command_is_plainly_bad() {
-        for frame in ["", "nonsense", "[]", "{}", r#"{"cmd":7}"#, r#"{"cmd":"ack","cmd":"ack"}"#, "{\"cmd\":\"ack\"} x"]
-        {
+        let list = r#"["ack",null,{"seq":1}]"#;
+        let twice = r#"{"cmd":"ack","cmd":"ack"}"#;
+        for frame in ["", "nonsense", "[]", list, "{}", r#"{"cmd":7}"#, twice, "{\"cmd\":\"ack\"} x"] {
             assert_eq!(parse_refused(frame).code, ErrorCode::BadJson, "{frame}");
         }
         assert_eq!(parse_refused(r#"{"cmd":"dance"}"#).code, ErrorCode::UnknownCommand);
