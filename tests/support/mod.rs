@@ -3,7 +3,10 @@
 
 pub mod cable;
 pub mod evil;
+pub mod keys;
 pub mod process;
+pub mod raw;
 pub mod room;
 pub mod script;
 pub mod server;
+pub mod test_server;
