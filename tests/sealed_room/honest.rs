@@ -91,6 +91,8 @@ fn a_rekey_goes_out_even_if_the_relay_does_not_answer() {
     let mut world = World::with(&["bob"]);
     world.swallow = |command| matches!(command, Command::ResetKeys);
     world.act("alice", |room, now| room.rekey(now));
+    let (bob, now) = (world.print("bob"), world.now);
+    assert_eq!(world.room("alice").transfer_owner(bob, now).unwrap_err(), IntentError::Busy);
     world.pass(9_000);
     assert_eq!(world.room("bob").epoch(), 0);
     world.pass(1_000);

@@ -8,7 +8,7 @@ use subrosa::sealed::{
 
 use crate::{
     puppet::Puppet,
-    world::{World, identity},
+    world::{World, foreign_key, identity},
 };
 
 type IsCase = fn(&Alarm) -> bool;
@@ -128,8 +128,7 @@ fn swapped_keys_and_cards_do_not_open() {
     let mut world = World::with(&["bob"]);
     let url = world.link("alice", InviteKind::OneTime, None);
     let (room, own, _) = world.prepare("carol", "carol", &url);
-    let relays_key = identity().public_key().pkcs1_pem();
-    let swapped = relays_key.clone();
+    let swapped = foreign_key();
     world.intercept = Some(Box::new(move |_, fact| match fact {
         Fact::UserJoined(listed) => vec![Fact::UserJoined(Listed { public_key_pem: swapped.clone(), ..listed })],
         Fact::Joined { user_id, owner_id, mut members } => {
@@ -159,7 +158,7 @@ fn a_list_with_another_key_or_card_than_before_is_noticed() {
     let new = std::mem::replace(&mut world.clients.get_mut("bob").unwrap().listed, old);
     world.come_in("dave");
     world.clients.get_mut("bob").unwrap().listed = new;
-    world.clients.get_mut("carol").unwrap().listed.public_key_pem = identity().public_key().pkcs1_pem();
+    world.clients.get_mut("carol").unwrap().listed.public_key_pem = foreign_key();
     world.clients.get_mut("alice").unwrap().listed.card = world.clients["bob"].listed.card.clone();
     let stray = Listed { user_id: "eve".into(), ..world.clients["bob"].listed.clone() };
     let url = world.link("alice", InviteKind::Forever, None);

@@ -1,7 +1,7 @@
 //! Handing a room over, and what happens when its owner goes.
 use subrosa::sealed::{
     Alarm, InviteKind,
-    room::{Event, Fact, LeaveReason},
+    room::{Command, Event, Fact, IntentError, LeaveReason},
 };
 
 use crate::world::World;
@@ -39,6 +39,32 @@ fn a_room_is_handed_over_and_the_new_owner_governs() {
     world.say("carol", "fine");
     assert_eq!(world.heard("dave"), ["carol: fine"]);
     world.pass(300_000);
+    world.assert_calm();
+}
+
+#[test]
+fn nothing_else_happens_while_a_room_is_handed_over() {
+    let mut world = World::with(&["bob", "carol"]);
+    world.swallow = |command| matches!(command, Command::TransferOwner { .. });
+    hand_over(&mut world, "alice", "bob");
+    let (carol, now) = (world.print("carol"), world.now);
+    let alice = world.room("alice");
+    assert_eq!(alice.rekey(now).unwrap_err(), IntentError::Busy);
+    assert_eq!(alice.remove(carol, now).unwrap_err(), IntentError::Busy);
+    assert_eq!(alice.transfer_owner(carol, now).unwrap_err(), IntentError::Busy);
+}
+
+#[test]
+fn a_newcomer_waits_for_the_owners_card_without_an_alarm() {
+    let mut world = World::with(&["bob"]);
+    let old_card = world.clients["alice"].listed.card.clone();
+    world.act("alice", |room, now| room.rekey(now));
+    let new_card = std::mem::replace(&mut world.clients.get_mut("alice").unwrap().listed.card, old_card);
+    world.come_in("carol");
+    world.pass(30_000);
+    world.clients.get_mut("alice").unwrap().listed.card = new_card;
+    world.pass(60_000);
+    assert_eq!(world.sees("carol"), ["bob", "alice"]);
     world.assert_calm();
 }
 

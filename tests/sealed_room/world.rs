@@ -24,6 +24,12 @@ pub(crate) fn identity() -> Identity {
     Identity::from_pkcs8(&der, &seed).unwrap()
 }
 
+/// A public key that no identity here has.
+pub(crate) fn foreign_key() -> String {
+    let keys: serde_json::Value = serde_json::from_str(include_str!("../vectors/keys.json")).unwrap();
+    keys["members"]["carol"]["rsa_public_pkcs1_pem"].as_str().unwrap().to_owned()
+}
+
 pub(crate) struct Client {
     pub(crate) room: Room,
     pub(crate) listed: Listed,

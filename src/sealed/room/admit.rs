@@ -214,8 +214,8 @@ impl Room {
             private: Counter::from_zero(),
             told: 0,
         };
-        self.members.accept(member, &self.name);
-        self.event(Event::MemberJoined { member: fingerprint, live });
+        let name = self.members.accept(member, &self.name);
+        self.event(Event::MemberJoined { member: fingerprint, name, live });
     }
 
     fn turn_away(&mut self, listed: Listed, verdict: Verdict, live: bool, now: u64) {

@@ -159,15 +159,17 @@ impl Members {
         }
     }
 
-    /// Takes a member in. Its order, and whether its name is marked, are set here.
-    pub(super) fn accept(&mut self, mut member: Member, own_name: &str) {
+    /// Takes a member in and returns the name to show. Its order, and whether its name is marked, are set here.
+    pub(super) fn accept(&mut self, mut member: Member, own_name: &str) -> String {
         member.marked = member.name == own_name || self.accepted.values().any(|other| other.name == member.name);
         member.order = self.next_order;
         self.next_order += 1;
         self.not_here.remove(&member.user_id);
         self.refused.remove(&member.user_id);
         self.by_user_id.insert(member.user_id.clone(), member.fingerprint);
+        let shown = member.shown();
         self.accepted.insert(member.fingerprint, member);
+        shown
     }
 
     /// Lets a member go; it is never accepted again.

@@ -165,7 +165,7 @@ impl Room {
         } else if let Some(wanted) = self.office.invites.remove(&id) {
             self.key_answered(wanted, answer, now);
         } else if self.office.hand_over.is_some_and(|(asked, _)| asked == id) {
-            self.hand_over_answered(&answer);
+            self.hand_over_answered(&answer, now);
         }
     }
 

@@ -87,6 +87,12 @@ impl Outbox {
         self.flight.as_ref().is_some_and(|flight| flight.waiting.contains_key(&id))
     }
 
+    pub(super) fn is_handing_over(&self) -> bool {
+        let under_way = |flight: &Flight| matches!(flight.kind, Kind::Succession { hand_over: true });
+        self.flight.as_ref().is_some_and(under_way)
+            || self.queue.iter().any(|queued| matches!(queued.errand, Errand::Succession { hand_over: true }))
+    }
+
     pub(super) fn rekey_is_queued(&self) -> bool {
         self.queue.iter().any(|queued| matches!(queued.errand, Errand::Rekey { .. }))
     }

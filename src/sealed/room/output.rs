@@ -111,6 +111,8 @@ pub enum Event {
     MemberJoined {
         /// Who.
         member: Fingerprint,
+        /// The name to show.
+        name: String,
         /// Whether it came just now, or was there before.
         live: bool,
     },
@@ -132,6 +134,8 @@ pub enum Event {
     Message {
         /// Who.
         from: Fingerprint,
+        /// The name to show.
+        name: String,
         /// What.
         text: Zeroizing<String>,
         /// When, by its own clock, in unix milliseconds.
@@ -143,6 +147,8 @@ pub enum Event {
     Unsupported {
         /// Who.
         from: Fingerprint,
+        /// The name to show.
+        name: String,
         /// The type's name.
         kind: String,
     },
@@ -210,8 +216,8 @@ pub enum IntentError {
     /// The text is too long for the relay.
     #[error("that is too long")]
     TooLong,
-    /// Too much is waiting to be sent.
-    #[error("too many messages are waiting to be sent")]
+    /// Too much is waiting to be sent, or the room is being handed over or its secret changed.
+    #[error("not now: something else has to be finished first")]
     Busy,
 }
 

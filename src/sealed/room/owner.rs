@@ -48,13 +48,7 @@ impl Room {
     pub(super) fn name_owner(&mut self, owner_id: String, now: u64) {
         self.relay_owner = owner_id;
         self.office.proof = None;
-        let me = self.identity.verifying_key();
-        let named = if self.relay_owner == self.user_id {
-            Some(me)
-        } else {
-            self.members.by_user_id(&self.relay_owner).map(|member| &member.key)
-        };
-        if named == Some(self.chain.owner()) {
+        if self.named_owner_is_proved() {
             return;
         }
         if self.relay_owner != self.user_id {
@@ -69,10 +63,24 @@ impl Room {
         }
     }
 
+    /// Whether the owner that the relay names is the one that the chain names.
+    fn named_owner_is_proved(&self) -> bool {
+        let named = if self.relay_owner == self.user_id {
+            Some(self.identity.verifying_key())
+        } else {
+            self.members.by_user_id(&self.relay_owner).map(|member| &member.key)
+        };
+        named == Some(self.chain.owner())
+    }
+
     /// Warns if the owner that the relay names has not proved itself in time.
     pub(super) fn expire_proof(&mut self, now: u64) {
         if self.office.proof.is_some_and(|until| until <= now) {
             self.office.proof = None;
+            // A newcomer may have been waiting for the owner's card.
+            if self.named_owner_is_proved() {
+                return;
+            }
             let who = match self.members.by_user_id(&self.relay_owner) {
                 Some(member) => member.who(),
                 None => stranger(&self.relay_owner),
@@ -110,7 +118,7 @@ impl Room {
     }
 
     /// Whether a change of the room secret is under way.
-    fn is_rekeying(&self) -> bool {
+    pub(super) fn is_rekeying(&self) -> bool {
         self.office.rekey.is_some() || self.outbox.rekey_is_queued()
     }
 
@@ -134,13 +142,25 @@ impl Room {
         Ok(Body::Succession { chain: chain.to_bytes(), transfer: self.office.transfer })
     }
 
-    /// The relay has answered `transfer-owner`.
-    pub(super) fn hand_over_answered(&mut self, answer: &Answer) {
-        if let Some((_, to)) = self.office.hand_over.take()
-            && let Answer::Refused { .. } | Answer::Lost = answer
-        {
+    /// The relay has answered `transfer-owner`. If it was done, this client stops governing at once: two rekeys at a time, by the
+    /// old and the new owner, would split the room.
+    pub(super) fn hand_over_answered(&mut self, answer: &Answer, now: u64) {
+        let Some((_, to)) = self.office.hand_over.take() else {
+            return;
+        };
+        if let Answer::Refused { .. } | Answer::Lost = answer {
             self.event(Event::HandOverFailed { to });
+        } else if let Some(heir) = self.members.get(&to)
+            && self.relay_owner == self.user_id
+        {
+            let owner_id = heir.user_id.clone();
+            self.name_owner(owner_id, now);
         }
+    }
+
+    /// Whether the room is being handed over.
+    pub(super) fn is_handing_over(&self) -> bool {
+        self.office.hand_over.is_some() || self.outbox.is_handing_over()
     }
 
     /// Asks the relay for the keys of the invites that wait, unless the room secret is about to change.
@@ -162,7 +182,7 @@ impl Room {
             return self.office.waiting.push(wanted);
         }
         let link = match answer {
-            Answer::Key(join_key) => self.link(wanted, join_key, now).ok(),
+            Answer::Key(join_key) if self.governs() => self.link(wanted, join_key, now).ok(),
             _ => None,
         };
         self.event(match link {

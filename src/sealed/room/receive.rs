@@ -101,9 +101,10 @@ impl Room {
     fn believe(&mut self, from: Fingerprint, opened: Opened, now: u64) {
         let Opened { plain, epoch, .. } = opened;
         let private = plain.to.is_some();
+        let name = self.members.get(&from).map(|member| member.shown()).unwrap_or_default();
         match plain.body {
-            Body::Text(text) => self.event(Event::Message { from, text, at: plain.at, private }),
-            Body::Unknown(kind) => self.event(Event::Unsupported { from, kind }),
+            Body::Text(text) => self.event(Event::Message { from, name, text, at: plain.at, private }),
+            Body::Unknown(kind) => self.event(Event::Unsupported { from, name, kind }),
             Body::Void => {}
             Body::Secret(new) => self.rekeyed(from, new, epoch, private, now),
             Body::Succession { chain, transfer } => self.named_heir(from, &chain, transfer, private),

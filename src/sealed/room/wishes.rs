@@ -65,9 +65,11 @@ impl Room {
     /// Removes a member and changes the room secret, so that it reads nothing from here on.
     ///
     /// # Errors
-    /// [`IntentError::NotInside`], [`NotOwner`](IntentError::NotOwner) or [`NoSuchMember`](IntentError::NoSuchMember).
+    /// [`IntentError::NotInside`], [`NotOwner`](IntentError::NotOwner), [`NoSuchMember`](IntentError::NoSuchMember), or
+    /// [`Busy`](IntentError::Busy) while the room is being handed over.
     pub fn remove(&mut self, member: Fingerprint, now_ms: u64) -> Result<Step, IntentError> {
         self.owning(now_ms)?;
+        self.free(self.is_handing_over())?;
         let user_id = self.find(&member)?.user_id.clone();
         self.remove_locally(member);
         self.begin_rekey(Some((member, user_id)), now_ms);
@@ -77,9 +79,11 @@ impl Room {
     /// Changes the room secret: all links made so far are dead.
     ///
     /// # Errors
-    /// [`IntentError::NotInside`] or [`NotOwner`](IntentError::NotOwner).
+    /// [`IntentError::NotInside`], [`NotOwner`](IntentError::NotOwner), or [`Busy`](IntentError::Busy) while the room is being
+    /// handed over.
     pub fn rekey(&mut self, now_ms: u64) -> Result<Step, IntentError> {
         self.owning(now_ms)?;
+        self.free(self.is_handing_over())?;
         self.begin_rekey(None, now_ms);
         Ok(self.finish(now_ms))
     }
@@ -97,9 +101,11 @@ impl Room {
     /// Hands the room over to a member.
     ///
     /// # Errors
-    /// [`IntentError::NotInside`], [`NotOwner`](IntentError::NotOwner) or [`NoSuchMember`](IntentError::NoSuchMember).
+    /// [`IntentError::NotInside`], [`NotOwner`](IntentError::NotOwner), [`NoSuchMember`](IntentError::NoSuchMember), or
+    /// [`Busy`](IntentError::Busy) while the room is being handed over or its secret changed.
     pub fn transfer_owner(&mut self, to: Fingerprint, now_ms: u64) -> Result<Step, IntentError> {
         self.owning(now_ms)?;
+        self.free(self.is_handing_over() || self.is_rekeying())?;
         self.find(&to)?;
         let errand = Errand::Succession { hand_over: true };
         self.outbox.queue.push_back(Queued { errand, to: Some(to), at: now_ms });
@@ -198,6 +204,10 @@ impl Room {
     fn inside(&mut self, now: u64) -> Result<(), IntentError> {
         self.let_time_pass(now);
         if self.phase == Phase::Inside { Ok(()) } else { Err(IntentError::NotInside) }
+    }
+
+    fn free(&self, busy: bool) -> Result<(), IntentError> {
+        if busy { Err(IntentError::Busy) } else { Ok(()) }
     }
 
     fn owning(&mut self, now: u64) -> Result<(), IntentError> {
