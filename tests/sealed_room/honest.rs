@@ -101,6 +101,23 @@ fn a_rekey_goes_out_even_if_the_relay_does_not_answer() {
 }
 
 #[test]
+fn a_rekey_that_is_refused_at_first_goes_out_again_in_the_old_epoch() {
+    let mut world = World::with(&["bob"]);
+    world.refusals.push_back(Answer::Refused { retry_after_ms: Some(1_000) });
+    world.act("alice", |room, now| room.rekey(now));
+    assert_eq!((world.room("alice").epoch(), world.room("bob").epoch()), (1, 0));
+    world.say("alice", "in the new epoch");
+    world.pass(1_000);
+    assert_eq!(world.room("bob").epoch(), 1);
+    assert_eq!(world.heard("bob"), ["alice: in the new epoch"]);
+    world.refusals.push_back(Answer::Refused { retry_after_ms: None });
+    world.act("alice", |room, now| room.rekey(now));
+    let undelivered = |event: &Event| matches!(event, Event::RekeyUndelivered { members } if members.len() == 1);
+    assert!(world.clients["alice"].events.iter().any(undelivered));
+    world.assert_calm();
+}
+
+#[test]
 fn old_messages_open_until_the_resume_window_is_over() {
     for (wait, opens) in [(89_000, true), (90_000, false)] {
         let mut world = World::with(&["bob"]);

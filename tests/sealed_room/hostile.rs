@@ -124,6 +124,23 @@ fn of_two_on_one_invite_in_a_list_neither_is_let_in() {
 }
 
 #[test]
+fn nobody_else_came_by_ones_own_one_time_invite() {
+    let mut world = World::with(&["bob"]);
+    let url = world.link("alice", InviteKind::OneTime, None);
+    let (room, own, _) = world.prepare("carol", "carol", &url);
+    let thief = Puppet::new(&url).listed("thief", "eve");
+    world.intercept = Some(Box::new(move |to, fact| match fact {
+        Fact::Joined { user_id, owner_id, mut members } if to == "carol" => {
+            members.push(thief.clone());
+            vec![Fact::Joined { user_id, owner_id, members }]
+        }
+        other => vec![other],
+    }));
+    world.admit("carol", room, own);
+    assert_refused(&mut world, "carol", "thief", |alarm| matches!(alarm, Alarm::InviteReused(_)));
+}
+
+#[test]
 fn swapped_keys_and_cards_do_not_open() {
     let mut world = World::with(&["bob"]);
     let url = world.link("alice", InviteKind::OneTime, None);
@@ -223,6 +240,7 @@ fn a_removal_holds_even_if_the_relay_keeps_the_member() {
     world.say("carol", "hello?");
     assert_eq!(world.heard("bob"), ["alice: yes"]);
     assert_eq!(world.heard("alice"), ["bob: without carol"]);
+    assert_eq!((world.alarms("alice"), world.alarms("bob")), (vec![], vec![]));
 }
 
 /// A message on its way: sender, `content`, `shared`.

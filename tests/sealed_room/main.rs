@@ -1,6 +1,7 @@
 //! Sealed rooms against a relay in memory: what an honest one makes possible, and what a hostile one is caught at.
 mod honest;
 mod hostile;
+mod insiders;
 mod owners;
 mod puppet;
 mod world;

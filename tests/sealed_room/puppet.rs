@@ -60,9 +60,24 @@ impl Puppet {
     }
 
     pub(crate) fn rekey(&self, to: &Listed, from: &str, n: u64, epoch: u32, chain: &[u8]) -> Fact {
+        self.rekey_to(to, from, n, epoch, chain, None)
+    }
+
+    pub(crate) fn rekey_to(
+        &self,
+        to: &Listed,
+        from: &str,
+        n: u64,
+        epoch: u32,
+        chain: &[u8],
+        only: Option<Fingerprint>,
+    ) -> Fact {
         let secret = RoomSecret::generate(epoch, &mut SystemRandom);
-        let new = NewSecret { secret, removed: vec![], chain: chain.to_vec() };
-        self.say(to, from, n, Body::Secret(new), None)
+        self.say(to, from, n, Body::Secret(NewSecret { secret, removed: vec![], chain: chain.to_vec() }), only)
+    }
+
+    pub(crate) fn rekey_with(&self, to: &Listed, from: &str, n: u64, secret: RoomSecret, chain: &[u8]) -> Fact {
+        self.say(to, from, n, Body::Secret(NewSecret { secret, removed: vec![], chain: chain.to_vec() }), None)
     }
 
     pub(crate) fn succession(&self, to: &Listed, from: &str, n: u64, chain: &[u8], only: Option<Fingerprint>) -> Fact {

@@ -1,5 +1,8 @@
 //! A relay in memory, honest unless a test interferes, and the clients around it.
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::{
+    cell::Cell,
+    collections::{BTreeMap, HashMap, VecDeque},
+};
 
 use secrecy::ExposeSecret as _;
 use subrosa::sealed::{
@@ -12,11 +15,11 @@ pub(crate) const START: u64 = 1_790_000_000_000;
 
 /// Fresh keys; the RSA part is one of the checked-in test keys, since making one takes long.
 pub(crate) fn identity() -> Identity {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    // Every test has its own thread, so that the first five identities of a test have different RSA keys.
+    thread_local!(static NEXT: Cell<usize> = const { Cell::new(0) });
     let keys: serde_json::Value = serde_json::from_str(include_str!("../vectors/keys.json")).unwrap();
     let names = ["alice", "bob", "dave", "erin", "mallory"];
-    let name = names[NEXT.fetch_add(1, Ordering::Relaxed) % names.len()];
+    let name = names[NEXT.replace(NEXT.get() + 1) % names.len()];
     let pem = keys["members"][name]["rsa_pkcs8_pem"].as_str().unwrap();
     let (_, der) = rsa::pkcs1::pem::decode_vec(pem.as_bytes()).unwrap();
     let mut seed = [0; 32];

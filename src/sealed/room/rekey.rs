@@ -175,7 +175,6 @@ impl Room {
         }
         if chain != self.chain {
             self.chain = chain;
-            self.office.proof = None;
             self.event(Event::OwnerChanged { owner: from });
         }
         for removed in new.removed.iter().filter(|removed| **removed != from) {
