@@ -179,7 +179,9 @@ pub(super) fn members(room: &Room) -> Members {
 /// What an event of the machine says to the application, with the names of this moment; `None` for those that the driver deals with.
 pub(super) fn event(room: &Room, event: machine::Event) -> Option<RoomEvent> {
     Some(match event {
-        machine::Event::MemberJoined { member, live } => RoomEvent::Joined { who: person(room, &member), live },
+        machine::Event::MemberJoined { member, name, live } => {
+            RoomEvent::Joined { who: Person { name, ..person(room, &member) }, live }
+        }
         machine::Event::NotHereYet { .. } => RoomEvent::NotHereYet,
         machine::Event::MemberLeft { member, name, reason } => {
             let reason = match reason {
@@ -189,10 +191,12 @@ pub(super) fn event(room: &Room, event: machine::Event) -> Option<RoomEvent> {
             };
             RoomEvent::Left { name, fingerprint: member, reason }
         }
-        machine::Event::Message { from, text, at, private } => {
-            RoomEvent::Message { from: person(room, &from), text, at, private }
+        machine::Event::Message { from, name, text, at, private } => {
+            RoomEvent::Message { from: Person { name, ..person(room, &from) }, text, at, private }
         }
-        machine::Event::Unsupported { from, .. } => RoomEvent::Unsupported { from: person(room, &from) },
+        machine::Event::Unsupported { from, name, .. } => {
+            RoomEvent::Unsupported { from: Person { name, ..person(room, &from) } }
+        }
         machine::Event::NotSent(id, reason) => RoomEvent::NotSent { id, reason },
         machine::Event::OwnerChanged { owner } => {
             RoomEvent::OwnerChanged { owner: person(room, &owner), me: owner == room.fingerprint() }
