@@ -61,7 +61,7 @@ fn two_talk_and_a_third_is_refused() {
     assert_eq!(me.split_once("): ").unwrap().1, seen.split_once("): ").unwrap().1);
     let words = other.split_once(" | ").unwrap().1;
     alice.say("/verify bob");
-    alice.err_with(words);
+    alice.err_with(me.split_once(" | ").unwrap().1);
     alice.say("/verify bob one two three four five six");
     alice.err_with("NOT verified");
     alice.say(&format!("/verify bob {words}"));
@@ -79,6 +79,11 @@ fn two_talk_and_a_third_is_refused() {
         assert_eq!(joiner.wait().code(), Some(0));
         bob.out_starting(&format!("* {name} left"));
     }
+    let mut gossip = Process::start(&["chat", "join", &forever, "--as", "eve"]);
+    gossip.say("/tell nobody psst");
+    gossip.end_input();
+    gossip.err_with("not every line was sent");
+    assert_eq!(gossip.wait().code(), Some(1));
     alice.say("/leave");
     assert_eq!(alice.wait().code(), Some(0));
     bob.out_starting("* the room ended because its owner left");
@@ -138,7 +143,7 @@ fn what_cannot_work_is_said_clearly() {
     let create = ["chat", "create", "--as", "alice", "--server", &host.server];
     says(&[&create[..], &["--pin", &other_pin]].concat(), "not the pinned one");
     says(&create, "pin");
-    says(&["chat", "create", "--as", "a\tb", "--server", &host.server, "--pin", &host.pin], "name is not allowed");
+    says(&["chat", "create", "--as", "a\tb", "--server", &host.server, "--pin", &host.pin], "that name is not allowed");
     says(&["chat", "create", "--as", "alice", "--server", "ws://localhost"], "wss://");
     says(&["chat", "join", "https://localhost/#AAAA", "--as", "bob"], "not a usable invite link");
     says(&["chat", "join", "--link-file", "/nonexistent/link", "--as", "bob"], "/nonexistent/link");

@@ -21,6 +21,7 @@ use super::handle::{Config, Events};
 use super::request::{End, Incoming, printable};
 use super::session::{Out, Pending, Session};
 use crate::protocol::codes::reconnect_after;
+use crate::protocol::event::Hello;
 use crate::protocol::limits::Limits;
 
 /// An acknowledgement waits this long for company.
@@ -29,6 +30,8 @@ const ACK_WITHIN: Duration = Duration::from_millis(250);
 const BATCH_BYTES: usize = 64 * 1024;
 /// Time for the closing words.
 const GOODBYE: Duration = Duration::from_secs(2);
+/// What an event may have around its payload, in bytes.
+const ENVELOPE: u64 = 4 * 1024;
 /// No announced restart takes longer than this; a server cannot make its clients wait for ever.
 const LONGEST_RESTART: Duration = Duration::from_secs(300);
 
@@ -72,6 +75,8 @@ enum Cause {
 pub(super) struct Connection {
     config: Config,
     tls: Arc<ClientConfig>,
+    /// Largest event that the server may send, in bytes, by its own word and the application's.
+    largest: usize,
     /// How long the server may keep a session whose connection it has yet to find dead.
     kept_for: Duration,
     commands: mpsc::Receiver<Pending>,
@@ -92,7 +97,8 @@ impl Connection {
         let kept_for = limits.resume_window_s.saturating_add(ping_interval_s).saturating_add(limits.pong_timeout_s);
         // An hour bounds what a server can make of these numbers.
         let kept_for = Duration::from_secs(kept_for.min(3_600));
-        Self { config, tls, kept_for, commands, closing, events }
+        let largest = largest(&config, limits);
+        Self { config, tls, largest, kept_for, commands, closing, events }
     }
 
     /// Runs until the session is over.
@@ -107,8 +113,9 @@ impl Connection {
             };
             self.events.push(Incoming::Away, None);
             match self.reconnect(announced, &mut backoff).await {
-                Ok((next, token)) => {
-                    session.reconnected(token, &mut first);
+                Ok((next, hello)) => {
+                    self.largest = largest(&self.config, &hello.limits);
+                    session.reconnected(hello.resume_token, &mut first);
                     socket = next;
                 }
                 Err(end) => break end,
@@ -125,11 +132,7 @@ impl Connection {
     }
 
     /// Dials until there is a connection, the session cannot live any more, or the application ends it.
-    async fn reconnect(
-        &mut self,
-        announced: Option<Duration>,
-        backoff: &mut Backoff,
-    ) -> Result<(Socket, crate::secret::Token), End> {
+    async fn reconnect(&mut self, announced: Option<Duration>, backoff: &mut Backoff) -> Result<(Socket, Hello), End> {
         let give_up = Instant::now() + self.kept_for + announced.unwrap_or_default();
         let mut wait = announced.unwrap_or_else(|| backoff.next());
         let max_event = self.config.max_event_bytes as usize;
@@ -141,8 +144,8 @@ impl Connection {
             tokio::select! {
                 () = asked_to_close(&mut self.closing) => return Err(End::Closed),
                 () = sleep_until(give_up) => return Err(End::SessionLost),
-                dialled = dial => if let Ok((socket, hello)) = dialled {
-                    return Ok((socket, hello.resume_token));
+                dialled = dial => if let Ok(connected) = dialled {
+                    return Ok(connected);
                 },
             }
             wait = backoff.next();
@@ -202,7 +205,7 @@ impl Connection {
                 frame = stream.next(), if waiting.is_empty() => {
                     (silent_since, pinged) = (Instant::now(), false);
                     match frame {
-                        Some(Ok(Message::Text(text))) => if session.receive(&text, &mut todo).is_err() {
+                        Some(Ok(Message::Text(text))) => if text.len() > self.largest || session.receive(&text, &mut todo).is_err() {
                             return Cause::End(End::Protocol);
                         },
                         Some(Ok(Message::Close(close))) => {
@@ -236,6 +239,12 @@ impl Connection {
             }
         }
     }
+}
+
+/// The largest event to take: a list of members is bounded by `event_bytes`, a message by what its sender may send.
+fn largest(config: &Config, limits: &Limits) -> usize {
+    let promised = limits.event_bytes.max(limits.frame_bytes).saturating_add(ENVELOPE);
+    usize::try_from(promised).unwrap_or(usize::MAX).min(config.max_event_bytes as usize)
 }
 
 /// Waits until the application closes the session or has dropped its last handle.

@@ -10,6 +10,25 @@
 //!
 //! An application sends [commands](crate::protocol::command::Command) and reads [`Events`] in order. [`SealedRoom`] does so for a
 //! member of an end-to-end encrypted room.
+//!
+//! ```no_run
+//! use subrosa::client::{Config, NewRoom, RoomEvent, SealedRoom, Trust};
+//! use subrosa::sealed::InviteKind;
+//!
+//! # async fn talk() -> Result<(), Box<dyn std::error::Error>> {
+//! let config = Config::new("wss://chat.example.org".parse()?, Trust::System);
+//! let (room, mut events) = SealedRoom::create(config, "alice", NewRoom::default()).await?;
+//! let link = room.invite(InviteKind::OneTime, None).await?; // `link.to_url()` goes to the one who is invited
+//! while let Some(event) = events.next().await {
+//!     match event {
+//!         RoomEvent::Joined { who, .. } => drop(room.say(&format!("welcome, {}", who.name)).await?),
+//!         RoomEvent::Alarm(alarm) => eprintln!("do not trust this server: {alarm:?}"),
+//!         _ => {}
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 mod address;
 mod backoff;

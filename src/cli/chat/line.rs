@@ -41,7 +41,7 @@ pub(super) const HELP: &str = "\
 Type to talk; a line that starts with // is said with one / in front.
   /invite [--forever] [--expires 10m]  make a link for one person, or for all who have it
   /members                             who is here, with fingerprints
-  /verify NAME                         show how to make sure that NAME is who you think
+  /verify NAME [WORDS]                 make sure that NAME is who you think
   /tell NAME TEXT                      say something to NAME alone
   /remove NAME                         put NAME out and change the room's secret (owner)
   /owner NAME                          hand the room over (owner)

@@ -17,6 +17,8 @@ use crate::protocol::codes::LeaveReason;
 use crate::sealed::InviteKind;
 use crate::sealed::room::NotSent;
 
+/// Time for the server to answer what was said last; longer than a lost connection may take to come back.
+const LAST_ANSWERS: Duration = Duration::from_secs(120);
 /// Time for the last words when nobody reads any more.
 const GOODBYE: Duration = Duration::from_secs(3);
 
@@ -25,7 +27,7 @@ type Doing = Pin<Box<dyn Future<Output = Vec<Shown>> + Send>>;
 /// Talks until the membership is over. When the lines end, everything said still goes out before the room is left.
 ///
 /// # Errors
-/// Standard output is gone, or the membership ended otherwise than by leaving.
+/// Standard output is gone, the membership ended otherwise than by leaving, or the lines ended and not every one had its effect.
 pub(super) async fn talk<O: Write, E: Write>(
     room: SealedRoom,
     mut events: RoomEvents,
@@ -36,12 +38,20 @@ pub(super) async fn talk<O: Write, E: Write>(
     // Lines come one after the other, but what happens meanwhile is shown at once.
     let mut doing: Option<Doing> = Some(Box::pin(greeting(room.clone(), opened)));
     let mut room = Some(room);
+    // A script must be able to tell whether all of its lines had their effect.
+    let (mut failed, mut to_the_end) = (false, false);
     let mut signals = Signals::new()?;
     loop {
         let done = tokio::select! {
             event = events.next() => match event {
+                Some(RoomEvent::Ended(RoomEnd::Left)) if failed && to_the_end => {
+                    return Err("not every line was sent or done".into());
+                }
                 Some(RoomEvent::Ended(end)) => return ended(&mut terminal, end),
-                Some(event) => show(&mut terminal, event),
+                Some(event) => {
+                    failed |= matches!(event, RoomEvent::NotSent { .. });
+                    show(&mut terminal, event)
+                }
                 None => return Ok(()),
             },
             shown = doing_or_never(&mut doing) => {
@@ -50,6 +60,10 @@ pub(super) async fn talk<O: Write, E: Write>(
                     Shown::Event(text) => terminal.event(&text),
                     Shown::Link(link) => terminal.link(link.to_url().expose_secret()),
                     Shown::Status(text) => terminal.status(&text),
+                    Shown::NotDone(text) => {
+                        failed = true;
+                        terminal.status(&text)
+                    }
                     Shown::Leave => {
                         doing = room.take().map(leaving);
                         Ok(())
@@ -61,8 +75,12 @@ pub(super) async fn talk<O: Write, E: Write>(
                     doing = room.clone().map(|room| -> Doing { Box::pin(obey(room, line)) });
                     Ok(())
                 }
-                Typed::Bad => terminal.status("that line is too long or not UTF-8; it was not sent"),
+                Typed::Bad => {
+                    failed = true;
+                    terminal.status("that line is too long or not UTF-8; it was not sent")
+                }
                 Typed::End => {
+                    to_the_end = true;
                     doing = room.take().map(settling);
                     Ok(())
                 }
@@ -120,14 +138,22 @@ fn leaving(room: SealedRoom) -> Doing {
 
 fn settling(room: SealedRoom) -> Doing {
     Box::pin(async move {
-        let _ = room.settled().await;
-        leaving(room).await
+        let settled = tokio::time::timeout(LAST_ANSWERS, room.settled()).await;
+        leaving(room).await;
+        match settled {
+            Ok(_) => Vec::new(),
+            Err(_) => vec![Shown::NotDone("the server did not answer everything in time".to_owned())],
+        }
     })
 }
 
 /// The first words; the opener's link comes with them.
 async fn greeting(room: SealedRoom, opened: bool) -> Vec<Shown> {
     let Ok(members) = room.members().await else { return Vec::new() };
+    let mut shown = Vec::new();
+    if !room.notice().is_empty() {
+        shown.push(Shown::Status(format!("The server's host says: {}", room.notice())));
+    }
     let name = if members.room_name.is_empty() { "the room" } else { members.room_name.as_str() };
     let help = Shown::Status("Type to talk, /help for more.".to_owned());
     if !opened {
@@ -136,15 +162,19 @@ async fn greeting(room: SealedRoom, opened: bool) -> Vec<Shown> {
             1 => "with one other".to_owned(),
             count => format!("with {count} others"),
         };
-        return vec![Shown::Status(format!("You are in {name}, {others}.")), help];
+        shown.extend([Shown::Status(format!("You are in {name}, {others}.")), help]);
+        return shown;
     }
     match room.invite(InviteKind::OneTime, None).await {
         Ok(link) => {
             let hint = "This link lets one person in; send it over a channel that you trust:";
-            vec![Shown::Status(format!("You opened {name}. {hint}")), Shown::Link(link), help]
+            shown.extend([Shown::Status(format!("You opened {name}. {hint}")), Shown::Link(link), help]);
         }
-        Err(error) => vec![Shown::Status(format!("You opened {name}, but there is no invite: {error}")), help],
+        Err(error) => {
+            shown.extend([Shown::Status(format!("You opened {name}, but there is no invite: {error}")), help]);
+        }
     }
+    shown
 }
 
 fn show<O: Write, E: Write>(terminal: &mut Terminal<O, E>, event: RoomEvent) -> io::Result<()> {

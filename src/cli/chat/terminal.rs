@@ -69,7 +69,8 @@ impl<O: Write, E: Write> Terminal<O, E> {
 
     /// An invite link, alone on its line.
     pub(super) fn link(&mut self, link: &str) -> io::Result<()> {
-        self.line(&harmless(link))
+        // Base64 behind a host that this client has checked: no copy is needed to make it harmless.
+        self.line(link)
     }
 
     /// A reason for distrust.

@@ -15,6 +15,8 @@ pub(super) enum Shown {
     Link(Box<Link>),
     /// On standard error.
     Status(String),
+    /// On standard error: the line had no effect.
+    NotDone(String),
     /// The room is to be left.
     Leave,
 }
@@ -37,8 +39,8 @@ impl From<RoomError> for NotDone {
 pub(super) async fn obey(room: SealedRoom, line: Zeroizing<String>) -> Vec<Shown> {
     match try_obey(&room, &line).await {
         Ok(shown) => shown,
-        Err(NotDone::Hint(hint)) => vec![Shown::Status(hint)],
-        Err(NotDone::Room(error)) => vec![Shown::Status(format!("not done: {error}"))],
+        Err(NotDone::Hint(hint)) => vec![Shown::NotDone(hint)],
+        Err(NotDone::Room(error)) => vec![Shown::NotDone(format!("not done: {error}"))],
     }
 }
 
@@ -56,7 +58,7 @@ async fn try_obey(room: &SealedRoom, line: &str) -> Result<Vec<Shown>, NotDone> 
         Line::Tell(rest) => {
             let (to, text) = find(room, rest).await?;
             if text.is_empty() {
-                return status("write /tell NAME TEXT");
+                return Err(NotDone::Hint("write /tell NAME TEXT".to_owned()));
             }
             room.tell(to.fingerprint, &text).await?;
         }
@@ -99,13 +101,12 @@ fn nobody() -> NotDone {
 async fn verify(room: &SealedRoom, rest: &str) -> Result<Vec<Shown>, NotDone> {
     let (member, typed) = find(room, rest).await?;
     let Person { name, fingerprint, .. } = &member;
-    let words = fingerprint.words().join(" ");
     let text = if typed.is_empty() {
         let mine = room.members().await?.me.fingerprint.words().join(" ");
         format!(
-            "Ask {name}, by voice or in person, for the words beside \"you\" in their /members. They must be\n  {words}\n\
-             If they are, type\n  /verify {name} {words}\n\
-             Your own words, for {name} to check, are\n  {mine}"
+            "Ask {name}, by voice or in person, for the six words beside \"you\" in their /members, and type what you hear:\n  \
+             /verify {name} WORD WORD WORD WORD WORD WORD\n\
+             Your own words, for {name} to type, are\n  {mine}"
         )
     } else if typed.split_whitespace().map(str::to_lowercase).eq(fingerprint.words())
         || typed.split_whitespace().eq(fingerprint.groups())

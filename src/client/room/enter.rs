@@ -11,6 +11,7 @@ use crate::client::{ConnectError, Trust};
 use crate::protocol::codes::{ErrorCode, OwnerLeaves};
 use crate::protocol::command::{Command, CreateRoom, JoinRoomForever, JoinRoomOnetime};
 use crate::protocol::event::Event;
+use crate::sealed::name::{check_name, check_room_name};
 use crate::sealed::room as machine;
 use crate::sealed::room::{Fact, Room, Settings};
 use crate::sealed::{Identity, InviteKind, Link, SealedError, Server, SystemRandom};
@@ -21,7 +22,12 @@ pub enum EnterError {
     /// No connection.
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    /// A name that is not allowed, or a key that could not be made.
+    /// The name is not allowed.
+    #[error(
+        "that name is not allowed: 1 to 64 bytes (a room's may be empty), no control characters, composed letters (NFC)"
+    )]
+    Name,
+    /// A key that could not be made, or a link that does not fit.
     #[error(transparent)]
     Sealed(#[from] SealedError),
     /// The server does not take the invite.
@@ -42,6 +48,7 @@ pub enum EnterError {
 }
 
 pub(super) async fn create(config: Config, name: &str, new: NewRoom) -> Result<(SealedRoom, RoomEvents), EnterError> {
+    check_name(name).and_then(|()| check_room_name(&new.room_name)).map_err(|_| EnterError::Name)?;
     let server = server_of(&config);
     let (client, mut events) = Client::connect(config.clone()).await?;
     let settings = settings(&client);
@@ -78,6 +85,7 @@ pub(super) async fn create(config: Config, name: &str, new: NewRoom) -> Result<(
 }
 
 pub(super) async fn join(config: Config, link: Link, name: &str) -> Result<(SealedRoom, RoomEvents), EnterError> {
+    check_name(name).map_err(|_| EnterError::Name)?;
     let (client, mut events) = Client::connect(config.clone()).await?;
     let settings = settings(&client);
     let name = name.to_owned();
@@ -122,10 +130,11 @@ pub(super) async fn join(config: Config, link: Link, name: &str) -> Result<(Seal
 }
 
 fn start(client: Client, events: Events, room: Room, step: machine::Step, config: &Config) -> (SealedRoom, RoomEvents) {
+    let notice = client.server().notice.as_str().into();
     let (wishes, wishes_in) = mpsc::channel(WISHES);
     let (told, events_out) = mpsc::channel(EVENTS);
     tokio::spawn(Driver::new(client, events, room, wishes_in, told).run(step));
-    (SealedRoom { wishes, within: config.answer_within }, RoomEvents { events: events_out })
+    (SealedRoom { wishes, within: config.answer_within, notice }, RoomEvents { events: events_out })
 }
 
 /// Where links will lead.

@@ -13,6 +13,7 @@ mod event;
 mod translate;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -82,6 +83,7 @@ pub struct Members {
 pub struct SealedRoom {
     wishes: mpsc::Sender<Wish>,
     within: Duration,
+    notice: Arc<str>,
 }
 
 impl fmt::Debug for SealedRoom {
@@ -135,6 +137,11 @@ impl SealedRoom {
     /// As [`join`](Self::join).
     pub async fn join_with(config: Config, link: Link, name: &str) -> Result<(Self, RoomEvents), EnterError> {
         enter::join(config, link, name).await
+    }
+
+    /// A word from the server's host to its users; may be empty. It comes from the server: make it harmless before a terminal shows it.
+    pub fn notice(&self) -> &str {
+        &self.notice
     }
 
     /// Says something to all. [`RoomEvent::Sent`] tells whom it reached.
