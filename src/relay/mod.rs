@@ -5,8 +5,8 @@
 //! waits: it appends to a session's window and wakes whoever writes for it ([`Wake`]). A session can outlive its connection: then what
 //! is pushed stays in its window until it is resumed or its time is up.
 //!
-//! Locks, in the order in which they may be taken: a room, then a session's memberships or window, which are leaves. None is held
-//! across I/O.
+//! Locks, in the order in which they may be taken: a room, then a session's memberships or window, then those of the registry, which are
+//! leaves. None is held across I/O.
 
 mod access;
 mod execute;

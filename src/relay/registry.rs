@@ -9,7 +9,7 @@ use foldhash::fast::RandomState;
 
 use super::lock;
 use super::session::{Session, SessionHandle};
-use crate::protocol::codes::{LeaveReason, RoomClosedReason};
+use crate::protocol::codes::RoomClosedReason;
 use crate::protocol::ids::RoomId;
 use crate::protocol::limits::Limits;
 use crate::room::{Bounds, Millis, Room};
@@ -139,6 +139,12 @@ impl Relay {
         if counted != told {
             return Err(format!("the gauge says {told} members, the rooms hold {counted}"));
         }
+        let sessions = lock(&self.sessions);
+        if let Some(ended) =
+            sessions.by_token.values().chain(sessions.away.values()).find(|session| session.has_ended())
+        {
+            return Err(format!("session number {} has ended and is still held", ended.id()));
+        }
         Ok(())
     }
 
@@ -241,10 +247,11 @@ impl Relay {
         self.add_due(&mut lock(&self.schedule), 0, Due::Session(id));
     }
 
-    /// A session came back, or ended.
-    pub(super) fn call_back(&self, id: u64, until: Millis) -> Option<Arc<Session>> {
+    /// A session came back, or ends. Like [`Relay::send_away`] it is called under the session's lock, so that the two agree.
+    pub(super) fn call_back(&self, id: u64, until: Millis) {
         lock(&self.schedule).by_time.remove(&(until, Due::Session(id)));
-        lock(&self.sessions).away.remove(&id)
+        // The caller holds the session, so it is not dropped here.
+        drop(lock(&self.sessions).away.remove(&id));
     }
 
     // ---- the clock ----
@@ -278,9 +285,8 @@ impl Relay {
             match due {
                 Due::Room(id) => self.expire_room(id, now),
                 Due::Session(id) => {
-                    let session = lock(&self.sessions).away.remove(&id);
-                    if let Some(session) = session {
-                        session.end(LeaveReason::Lost);
+                    if let Some(session) = self.away_session(id) {
+                        session.end_away(now);
                     }
                 }
             }
@@ -304,9 +310,9 @@ impl Relay {
     /// Ends all sessions that are away, and says that no new rooms or members are taken.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
-        let away: Vec<_> = lock(&self.sessions).away.drain().map(|(_, session)| session).collect();
+        let away: Vec<_> = lock(&self.sessions).away.values().cloned().collect();
         for session in away {
-            session.end(LeaveReason::Lost);
+            session.end_away(Millis::MAX);
         }
     }
 

@@ -179,15 +179,16 @@ impl Session {
             outbox.closing = None;
             outbox.woken = true;
             outbox.token = Some(next_token);
+            relay.file_token(next_token, old.clone());
+            if let Line::Away { until } = outbox.line {
+                relay.call_back(old.id(), until);
+            }
             std::mem::replace(&mut outbox.line, Line::Connected { connection, wake: wake.clone() })
         };
-        match before {
+        if let Line::Connected { connection, wake } = before {
             // Whoever serves the old connection finds that the session has moved, and closes.
-            Line::Connected { connection, wake } => wake.wake(connection),
-            Line::Away { until } => drop(relay.call_back(old.id(), until)),
-            Line::Ended => {}
+            wake.wake(connection);
         }
-        relay.file_token(next_token, old.clone());
         wake.wake(connection);
         Ok(old)
     }

@@ -238,13 +238,14 @@ impl Session {
             let written_only = fate == Fate::Reached;
             if outbox.window.holds_beyond(bounds)
                 && !outbox.window.forget_messages(bounds, GapReason::Window, written_only)
-                && !written_only
+                && (!written_only || outbox.window.keeps_beyond(bounds))
             {
                 // Not even joins and leaves fit: nothing true could be told any more. A session that is away is ended by the schedule,
-                // since the caller holds a room; one that is connected by the closing that was asked for.
+                // since the caller holds a room; one that is connected by its closing: it reads too slowly, or acknowledges nothing.
                 if away {
                     relay.end_soon(self.id);
                 }
+                self.ask_to_close(outbox, CloseReason::SlowReader);
                 outbox.line = Line::Ended;
             }
             self.account(outbox);
@@ -325,12 +326,21 @@ impl Session {
         Ok(())
     }
 
+    /// Why the connection is to be closed, if it is: what [`Session::take`] would say. For whoever cannot write now.
+    pub fn closing(&self, connection: ConnectionId) -> Option<CloseReason> {
+        let outbox = lock(&self.outbox);
+        match &outbox.line {
+            Line::Connected { connection: own, .. } if *own == connection => outbox.closing,
+            _ => Some(outbox.closing.unwrap_or(CloseReason::Replaced)),
+        }
+    }
+
     /// The connection is gone. The session ends with it, unless it was made resumable and the client did not say goodbye (`left`).
     pub fn disconnected(self: &Arc<Self>, connection: ConnectionId, left: bool) {
         if self.relay.is_handed_over() {
             return;
         }
-        let until = {
+        let away = {
             let mut guard = lock(&self.outbox);
             let outbox = &mut *guard;
             match &outbox.line {
@@ -339,16 +349,35 @@ impl Session {
                     let until = self.relay.resume_deadline();
                     outbox.line = Line::Away { until };
                     outbox.closing = None;
-                    Some(until)
+                    self.relay.send_away(self.clone(), until);
+                    true
                 }
                 Line::Away { .. } => return,
-                _ => None,
+                _ => false,
             }
         };
-        match until {
-            Some(until) => self.relay.send_away(self.clone(), until),
-            None => self.end(if left { LeaveReason::Left } else { LeaveReason::Lost }),
+        if !away {
+            self.end(if left { LeaveReason::Left } else { LeaveReason::Lost });
+        } else if self.relay.is_stopping() {
+            // It began to stop in between, and may have looked for those that are away before this one was.
+            self.end_away(Millis::MAX);
         }
+    }
+
+    /// Ends the session if it is away and its time is up at `now`, or if nothing true can be told to it any more.
+    pub(super) fn end_away(self: &Arc<Self>, now: Millis) {
+        {
+            let mut outbox = lock(&self.outbox);
+            match outbox.line {
+                Line::Away { until } if until <= now => self.relay.call_back(self.id, until),
+                Line::Ended => self.relay.call_back(self.id, 0),
+                // It came back in this very moment.
+                Line::Connected { .. } | Line::Away { .. } => return,
+            }
+            // From here on it cannot be taken up.
+            outbox.line = Line::Ended;
+        }
+        self.end(LeaveReason::Lost);
     }
 
     /// Ends the session: it is out of its rooms for this reason, and what it held is wiped.

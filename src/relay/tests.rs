@@ -1,1 +1,6 @@
-//! Tests of the module.
+//! The relay without sockets: sessions are served by the tests themselves.
+
+mod order;
+mod resume;
+mod storm;
+mod world;

@@ -118,6 +118,11 @@ impl Window {
         self.bytes > bounds.bytes || self.entries.len() > bounds.events
     }
 
+    /// Whether what was taken for writing and is kept until it is acknowledged exceeds the bounds.
+    pub fn keeps_beyond(&self, bounds: Bounds) -> bool {
+        self.bytes - self.untaken_bytes > bounds.bytes || self.taken > bounds.events
+    }
+
     /// Adds an event behind the others. `message` says that it may be forgotten for want of room.
     pub fn push(&mut self, frame: TextFrame, message: bool) {
         self.add(Entry::Event { frame, message });

@@ -358,6 +358,10 @@ impl Connection {
     fn text(&mut self, payload: &[u8], scratch: &mut Scratch, now: Instant) {
         let Ok(text) = std::str::from_utf8(payload) else { return self.close(CloseReason::NotUtf8, now) };
         self.first_command_by = None;
+        // A session that went on elsewhere takes no more commands from here: the client may be sending them again there.
+        if let Some(reason) = self.session.closing(self.id) {
+            return self.close(reason, now);
+        }
         let outcome = self.session.handle(text);
         self.bucket.charge(outcome.bytes_out, now);
         if let Some(resumed) = outcome.resumed {
@@ -392,7 +396,15 @@ impl Connection {
                 self.close(CloseReason::Restarting, now);
                 self.flush_close(now)
             }
-            Flushed::All | Flushed::Blocked => Next::Wait,
+            Flushed::All => Next::Wait,
+            Flushed::Blocked => match self.session.closing(self.id) {
+                // A reader that takes nothing at all would not be asked for what waits until it does.
+                Some(reason) => {
+                    self.close(reason, now);
+                    self.flush_close(now)
+                }
+                None => Next::Wait,
+            },
             Flushed::More => Next::Write,
             Flushed::Close(reason) => {
                 self.close(reason, now);

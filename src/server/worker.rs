@@ -169,6 +169,9 @@ impl Worker {
             self.write_turns(now);
             self.fire_timers(now);
             if self.stop.is_some_and(|by| self.connections.is_empty() || by <= now) {
+                // Those that did not read on in time: their sessions end like all others.
+                let left: Vec<_> = self.connections.iter().map(|(slot, _)| slot).collect();
+                left.into_iter().for_each(|slot| self.drop_connection(slot));
                 return;
             }
         }

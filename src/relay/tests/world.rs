@@ -1,0 +1,222 @@
+//! What the tests of the relay share: a relay, connections that are read when a test likes, and the words of the protocol.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use rsa::pkcs1::RsaPublicKeyRef;
+use rsa::pkcs8::der::{Encode, asn1::UintRef};
+use serde_json::{Value, json};
+
+use crate::protocol::codes::{CloseReason, LeaveReason};
+use crate::protocol::limits::Limits;
+use crate::protocol::public_key::PublicKey;
+use crate::relay::{ConnectionId, Relay, Session, Stats, Wake};
+
+/// Another key for every number.
+pub(super) fn public_key(salt: u8) -> String {
+    let mut modulus = [0xa5; 256];
+    (modulus[0], modulus[1]) = (0xc3, salt);
+    let (modulus, exponent) = (UintRef::new(&modulus).unwrap(), UintRef::new(&[1, 0, 1]).unwrap());
+    let der = RsaPublicKeyRef { modulus, public_exponent: exponent }.to_der().unwrap();
+    PublicKey::from_pkcs1_der(&der).unwrap().pkcs1_pem()
+}
+
+/// Remembers which connections were woken.
+#[derive(Default)]
+pub(super) struct Bell(Mutex<HashSet<ConnectionId>>);
+
+impl Wake for Bell {
+    fn wake(&self, connection: ConnectionId) {
+        self.0.lock().unwrap().insert(connection);
+    }
+}
+
+/// A relay, and whom it woke.
+pub(super) struct World {
+    pub(super) relay: Arc<Relay>,
+    pub(super) bell: Arc<Bell>,
+    connections: AtomicU64,
+}
+
+/// A connection and the session that it serves.
+pub(super) struct Peer {
+    pub(super) connection: ConnectionId,
+    pub(super) session: Arc<Session>,
+    /// The token of this connection's greeting.
+    pub(super) token: String,
+    bell: Arc<Bell>,
+}
+
+impl World {
+    pub(super) fn new(limits: &[&str]) -> Self {
+        let relay = Relay::new(Limits::from_settings(limits).unwrap(), String::new());
+        Self { relay, bell: Arc::default(), connections: AtomicU64::new(1) }
+    }
+
+    /// A new connection that has read its greeting.
+    pub(super) fn peer(&self) -> Peer {
+        let connection = self.connections.fetch_add(1, Ordering::Relaxed);
+        let session = self.relay.connect(connection, self.bell.clone());
+        let mut peer = Peer { connection, session, token: String::new(), bell: self.bell.clone() };
+        let hello = peer.read();
+        assert_eq!((hello.len(), &hello[0]["cmd"]), (1, &json!("hello")));
+        peer.token = hello[0]["data"]["resume_token"].as_str().unwrap().to_owned();
+        peer
+    }
+
+    /// A new connection whose session shall outlive it.
+    pub(super) fn resumable(&self) -> Peer {
+        let peer = self.peer();
+        let answer = peer.ask("resume", json!({}));
+        assert_eq!(answer, json!({"cmd": "resumed", "data": {"seq": 0}}));
+        peer
+    }
+
+    /// Takes up the session of `token` on a new connection: that connection, or the code of the refusal.
+    pub(super) fn resume(&self, token: &str, last_seq: u64) -> Result<Peer, String> {
+        let mut peer = self.peer();
+        let outcome = peer.say("resume", json!({"token": token, "last_seq": last_seq}));
+        match outcome {
+            Some(resumed) => {
+                let own = std::mem::replace(&mut peer.session, resumed);
+                own.end(LeaveReason::Left);
+                Ok(peer)
+            }
+            None => {
+                let refusal = peer.read().remove(0);
+                assert_eq!(refusal["cmd"], "resume-error");
+                peer.session.disconnected(peer.connection, false);
+                Err(refusal["data"]["code"].as_str().unwrap().to_owned())
+            }
+        }
+    }
+
+    /// The end of every session's time to come back.
+    pub(super) fn window_passes(&self) {
+        self.relay.expire(self.relay.now() + self.relay.limits().resume_window_s * 1_000 + 1);
+    }
+
+    pub(super) fn is_empty(&self) {
+        assert_eq!(self.relay.stats(), Stats::default());
+        self.relay.check_consistency().unwrap();
+    }
+
+    pub(super) fn was_woken(&self, peer: &Peer) -> bool {
+        self.bell.0.lock().unwrap().contains(&peer.connection)
+    }
+}
+
+impl Peer {
+    /// Sends a frame; the session that it resumed, if it did.
+    pub(super) fn send(&self, frame: &Value) -> Option<Arc<Session>> {
+        self.session.handle(&frame.to_string()).resumed
+    }
+
+    /// Sends a command without an id.
+    pub(super) fn say(&self, cmd: &str, data: Value) -> Option<Arc<Session>> {
+        self.send(&json!({"cmd": cmd, "data": data}))
+    }
+
+    /// Takes everything that waits, or why the connection is to be closed. Nothing ever waits unheard of.
+    pub(super) fn take(&self) -> Result<Vec<Value>, CloseReason> {
+        let woken = self.bell.0.lock().unwrap().remove(&self.connection);
+        let mut frames = Vec::new();
+        self.session.take(self.connection, |frame| {
+            let bytes = frame.parts().concat();
+            let start = match bytes[1] {
+                126 => 4,
+                127 => 10,
+                _ => 2,
+            };
+            frames.push(serde_json::from_slice(&bytes[start..]).unwrap());
+            true
+        })?;
+        assert!(woken || frames.is_empty(), "the writer must be woken for {frames:?}");
+        Ok(frames)
+    }
+
+    pub(super) fn read(&self) -> Vec<Value> {
+        self.take().unwrap()
+    }
+
+    /// The names of what waits.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.read().iter().map(|frame| frame["cmd"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Takes everything, which must be one frame without an id.
+    pub(super) fn one(&self) -> Value {
+        let mut frames = self.read();
+        assert_eq!(frames.len(), 1, "{frames:?}");
+        frames.remove(0)
+    }
+
+    /// Asks, and takes the answer, which must be all that waits.
+    pub(super) fn ask(&self, cmd: &str, data: Value) -> Value {
+        self.send(&json!({"cmd": cmd, "id": "x", "data": data}));
+        let mut answer = self.one();
+        assert_eq!(answer.as_object_mut().unwrap().remove("id"), Some(json!("x")));
+        answer
+    }
+
+    pub(super) fn refused(&self, cmd: &str, data: Value) -> String {
+        let answer = self.ask(cmd, data);
+        assert_eq!(answer["cmd"], format!("{cmd}-error"), "{answer}");
+        answer["data"]["code"].as_str().unwrap().to_owned()
+    }
+
+    /// Makes a room: its id and the creator's.
+    pub(super) fn create(&self, more: &Value) -> (String, String) {
+        let mut data = json!({"name": "tea", "username": "alice", "public_key_string": public_key(1)});
+        data.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let made = self.ask("create-room", data);
+        let text = |name: &str| made["room"][name].as_str().unwrap().to_owned();
+        (text("room_id"), text("owner_id"))
+    }
+
+    pub(super) fn forever_key(&self, room: &str) -> String {
+        let answer = self.ask("room-key-forever", json!({"room_id": room}));
+        answer["data"]["forever_join_key"].as_str().unwrap().to_owned()
+    }
+
+    pub(super) fn onetime_key(&self, room: &str) -> String {
+        let answer = self.ask("room-key-onetime", json!({"room_id": room}));
+        answer["data"]["one_time_key"].as_str().unwrap().to_owned()
+    }
+
+    /// Joins with the forever key; the new user id.
+    pub(super) fn join(&self, room: &str, key: &str) -> String {
+        let joined = self.ask("join-room-forever", by_forever(room, key));
+        assert_eq!(joined["cmd"], "joined", "{joined}");
+        joined["data"]["user_id"].as_str().unwrap().to_owned()
+    }
+
+    pub(super) fn send_message(&self, room: &str, to: &str, content: &str) {
+        self.say("send-message", json!({"room_id": room, "to_user_id": to, "content": content}));
+    }
+
+    /// The connection breaks.
+    pub(super) fn drop(&self) {
+        self.session.disconnected(self.connection, false);
+    }
+
+    /// The client says goodbye.
+    pub(super) fn leave(&self) {
+        self.session.disconnected(self.connection, true);
+    }
+}
+
+pub(super) fn by_forever(room: &str, key: &str) -> Value {
+    json!({"room_id": room, "forever_key": key, "username": "bob", "public_key": public_key(2)})
+}
+
+pub(super) fn by_onetime(room: &str, key: &str) -> Value {
+    json!({"room_id": room, "one_time_key": key, "username": "bob", "public_key": public_key(2)})
+}
+
+/// The contents of messages, and the names of everything else.
+pub(super) fn told(frames: &[Value]) -> Vec<&str> {
+    let word = |frame: &Value| frame["data"]["content"].is_string();
+    frames.iter().map(|f| if word(f) { f["data"]["content"].as_str() } else { f["cmd"].as_str() }.unwrap()).collect()
+}
