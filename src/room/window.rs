@@ -65,6 +65,9 @@ impl Entry {
     }
 }
 
+/// Entries for which an empty window keeps its memory: a trickle of messages should not allocate each time.
+const IDLE_ENTRIES: usize = 4;
+
 /// See the module.
 #[derive(Default)]
 pub struct Window {
@@ -155,10 +158,19 @@ impl Window {
         }
         self.before += count;
         self.bytes -= bytes;
-        Some(match self.entries.pop_front()? {
+        let entry = self.entries.pop_front()?;
+        self.release_idle_memory();
+        Some(match entry {
             Entry::Event { frame, .. } | Entry::Unnumbered(frame) => Delivery::Frame(frame),
             Entry::Gap { count, reason } => self.gap(count, reason),
         })
+    }
+
+    /// A session that has read everything holds little memory for what it once had to queue.
+    fn release_idle_memory(&mut self) {
+        if self.entries.is_empty() && self.entries.capacity() > IDLE_ENTRIES {
+            self.entries = VecDeque::new();
+        }
     }
 
     fn gap(&self, count: u64, reason: GapReason) -> Delivery {
@@ -191,10 +203,7 @@ impl Window {
             self.taken -= 1;
             self.entries.pop_front();
         }
-        if self.entries.is_empty() {
-            // An idle session holds no memory for what it once had to queue.
-            self.entries.shrink_to(0);
-        }
+        self.release_idle_memory();
         Ok(())
     }
 
