@@ -20,7 +20,7 @@ async fn next<T>(events: &mut RoomEvents, pick: impl Fn(RoomEvent) -> Option<T>)
 }
 
 fn said(event: RoomEvent) -> Option<String> {
-    if let RoomEvent::Message { from, text, .. } = event { Some(format!("{}: {}", from.name, *text)) } else { None }
+    if let RoomEvent::Message { from, text, .. } = event { Some(format!("{}: {text}", from.name)) } else { None }
 }
 
 fn end(event: RoomEvent) -> Option<RoomEnd> {

@@ -104,6 +104,32 @@ async fn a_room_is_handed_over() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_longest_standing_member_inherits_the_room() {
+    let server = TestServer::start(&[]).await;
+    let (alice, mut at_alice) = tea(&server, OwnerLeaves::Transfer).await;
+    let (bob, mut at_bob) = SealedRoom::join(*one(&alice).await, "bob").await.unwrap();
+    came(&mut at_alice).await;
+    let (_carol, mut at_carol) = SealedRoom::join(*one(&alice).await, "carol").await.unwrap();
+    came(&mut at_alice).await;
+    // What makes Bob the heir is on its way to him once this is answered.
+    alice.settled().await.unwrap();
+    alice.leave().await.unwrap();
+    let me = until(&mut at_bob, |event| if let RoomEvent::OwnerChanged { me, .. } = event { Some(*me) } else { None });
+    assert!(me.await);
+    let owner = until(&mut at_carol, |event| match event {
+        RoomEvent::OwnerChanged { owner, .. } => Some(owner.name.clone()),
+        _ => None,
+    });
+    assert_eq!(owner.await, "bob");
+    let (_dave, mut at_dave) = SealedRoom::join(*one(&bob).await, "dave").await.unwrap();
+    came(&mut at_dave).await;
+    bob.say("it goes on").await.unwrap();
+    assert_eq!(message(&mut at_carol).await.1, "it goes on");
+    assert_eq!(message(&mut at_dave).await.1, "it goes on");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_room_ends_when_its_time_is_up() {
     let server = TestServer::start(&[]).await;
     let new = NewRoom { expires_in_s: Some(1), ..NewRoom::default() };

@@ -44,5 +44,5 @@ pub use address::{Address, AddressError, DEFAULT_PORT, Pin, PinError};
 pub use dial::ConnectError;
 pub use handle::{Client, Config, Events, ServerInfo};
 pub use request::{End, Incoming, RequestError, RequestId};
-pub use room::{EnterError, Members, NewRoom, Person, RoomEnd, RoomError, RoomEvent, RoomEvents, SealedRoom};
+pub use room::{EnterError, Members, NewRoom, Person, RoomEnd, RoomError, RoomEvent, RoomEvents, SealedRoom, Text};
 pub use tls::{Trust, TrustError, pin_of};

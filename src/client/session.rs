@@ -32,7 +32,6 @@ const MAX_PENDING_BYTES: usize = 16 * 1024 * 1024;
 const MAX_TOKENS: usize = 16;
 
 /// Where an answer goes.
-#[derive(Debug)]
 pub(crate) enum Reply {
     /// Into the stream of events, in its place.
     Stream,
@@ -40,8 +39,7 @@ pub(crate) enum Reply {
     Waiter(oneshot::Sender<Result<Event, RequestError>>),
 }
 
-/// A command on its way.
-#[derive(Debug)]
+/// A command on its way. Its frame can hold a key, so it does not print.
 pub(crate) struct Pending {
     pub(crate) id: RequestId,
     pub(crate) frame: Utf8Bytes,
@@ -51,7 +49,6 @@ pub(crate) struct Pending {
 }
 
 /// What the connection's task must do.
-#[derive(Debug)]
 pub(crate) enum Out {
     /// Write this frame.
     Send(Utf8Bytes),

@@ -1,5 +1,8 @@
 //! What a room tells its application.
 
+use std::fmt;
+use std::ops::Deref;
+
 use zeroize::Zeroizing;
 
 use super::super::request::End;
@@ -19,6 +22,35 @@ pub struct Person {
     pub verified: bool,
     /// Whether it owns the room.
     pub owner: bool,
+}
+
+/// What a member said. Wiped on drop; shown by `Display` and as a `str`, but not by `Debug`.
+pub struct Text(Zeroizing<String>);
+
+impl Text {
+    pub(super) fn new(text: Zeroizing<String>) -> Self {
+        Self(text)
+    }
+}
+
+impl Deref for Text {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self)
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Text([REDACTED])")
+    }
 }
 
 /// Something that happened in a room. Names and texts come from other people: make them harmless before a terminal shows them.
@@ -47,7 +79,7 @@ pub enum RoomEvent {
         /// Who.
         from: Person,
         /// What.
-        text: Zeroizing<String>,
+        text: Text,
         /// When, by its own clock, in unix milliseconds.
         at: u64,
         /// Whether to this member alone.
@@ -134,5 +166,19 @@ fn closed(reason: &Option<RoomClosedReason>) -> &'static str {
         Some(RoomClosedReason::Expired) => "the room's time is up",
         Some(RoomClosedReason::OwnerLeft) => "the room ended because its owner left",
         Some(RoomClosedReason::Closed) | None => "the owner closed the room",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_is_not_printed_by_debug() {
+        let text = Text::new(Zeroizing::new("between us".to_owned()));
+        assert_eq!((&*text, text.to_string().as_str()), ("between us", "between us"));
+        let fingerprint = Fingerprint::from_bytes([7; 32]);
+        let from = Person { name: "alice".to_owned(), fingerprint, verified: false, owner: false };
+        assert!(!format!("{:#?}", RoomEvent::Message { from, text, at: 0, private: false }).contains("between"));
     }
 }

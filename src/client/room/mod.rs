@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use driver::{InviteWaiter, Wish, Wished};
 pub use enter::EnterError;
-pub use event::{Person, RoomEnd, RoomEvent};
+pub use event::{Person, RoomEnd, RoomEvent, Text};
 
 use super::handle::Config;
 use super::{Address, Trust};

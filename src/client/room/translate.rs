@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::value::RawValue;
 
 use super::Members;
-use super::event::{Person, RoomEnd, RoomEvent};
+use super::event::{Person, RoomEnd, RoomEvent, Text};
 use crate::client::request::RequestError;
 use crate::protocol::codes::{LeaveReason, RoomClosedReason};
 use crate::protocol::command::{
@@ -192,7 +192,7 @@ pub(super) fn event(room: &Room, event: machine::Event) -> Option<RoomEvent> {
             RoomEvent::Left { name, fingerprint: member, reason }
         }
         machine::Event::Message { from, name, text, at, private } => {
-            RoomEvent::Message { from: Person { name, ..person(room, &from) }, text, at, private }
+            RoomEvent::Message { from: Person { name, ..person(room, &from) }, text: Text::new(text), at, private }
         }
         machine::Event::Unsupported { from, name, .. } => {
             RoomEvent::Unsupported { from: Person { name, ..person(room, &from) } }
