@@ -18,3 +18,8 @@ pub mod room;
 pub mod sealed;
 pub mod secret;
 pub mod server;
+
+/// The README's example, which the documentation tests run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;
