@@ -66,7 +66,7 @@ pub enum TakeoverError {
     Io(#[from] io::Error),
 }
 
-/// What a new process was given: the listening socket and the state. It serves only once [`Claim::settle`] succeeded.
+/// What a new process was given: the listening socket and the state. It serves only once the process before agreed to stop.
 pub struct Inheritance {
     pub(super) listener: TcpListener,
     pub(super) relay: Arc<Relay>,
