@@ -53,6 +53,17 @@ macro_rules! id {
                 text.as_bytes().try_into().ok().map(Self)
             }
 
+            /// Reads 32 bytes of text without looking at them closer: enough to look an id up, since none that exists is
+            /// written otherwise.
+            pub fn candidate(text: &str) -> Option<Self> {
+                text.as_bytes().try_into().ok().map(Self)
+            }
+
+            /// Whether this is how the id is written.
+            pub fn is_written(&self, text: &str) -> bool {
+                text.as_bytes() == self.0
+            }
+
             /// The written form, 32 characters.
             pub fn as_str(&self) -> &str {
                 // Only `random` and `parse` make one, and both leave ASCII.

@@ -119,8 +119,11 @@ impl<'a> Packet<'a> {
 
 /// Pushes a message into its recipient's session.
 fn deliver(room: &Room<SessionHandle>, to: &str, frame: TextFrame) -> Result<(UserId, Fate), Refused> {
-    let user = UserId::parse(to).ok_or_else(|| refused(ErrorCode::BadRequest, "to_user_id"))?;
-    let fate = room.member(&user).map_or(Fate::Lost, |member| member.handle.0.push(frame, true));
+    let known = UserId::candidate(to).and_then(|user| room.member(&user).map(|member| (user, member)));
+    let (user, fate) = match known {
+        Some((user, member)) => (user, member.handle.0.push(frame, true)),
+        None => (UserId::parse(to).ok_or_else(|| refused(ErrorCode::BadRequest, "to_user_id"))?, Fate::Lost),
+    };
     Ok((user, fate))
 }
 

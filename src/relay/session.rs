@@ -173,7 +173,7 @@ impl Session {
 
     pub(super) fn acting(&self, room_id: &str) -> Option<Acting> {
         let memberships = lock(&self.memberships);
-        let membership = memberships.as_ref()?.iter().find(|membership| membership.room_id.as_str() == room_id)?;
+        let membership = memberships.as_ref()?.iter().find(|membership| membership.room_id.is_written(room_id))?;
         Some(Acting { user: membership.user, cell: membership.cell.clone(), head: membership.head.clone() })
     }
 

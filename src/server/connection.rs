@@ -1,6 +1,6 @@
 //! One WebSocket connection: TLS in, frames in place, commands to the relay, events out, deadlines.
 
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 use std::net::Shutdown;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -533,12 +533,16 @@ fn decrypt(tls: &mut ServerConnection, mut raw: &[u8], plain: &mut Vec<u8>) -> R
     while !raw.is_empty() && !ended {
         tls.read_tls(&mut raw).map_err(drop)?;
         let state = tls.process_new_packets().map_err(drop)?;
-        let bytes = state.plaintext_bytes_to_read();
+        let mut bytes = state.plaintext_bytes_to_read();
         ended = state.peer_has_closed();
-        if bytes > 0 {
-            let start = plain.len();
-            plain.resize(start + bytes, 0);
-            tls.reader().read_exact(&mut plain[start..]).map_err(drop)?;
+        plain.reserve(bytes);
+        while bytes > 0 {
+            let mut reader = tls.reader();
+            let record = reader.fill_buf().map_err(drop)?;
+            plain.extend_from_slice(record);
+            let read = record.len();
+            reader.consume(read);
+            bytes = bytes.saturating_sub(read.max(1));
         }
     }
     Ok(ended)
