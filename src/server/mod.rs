@@ -12,6 +12,7 @@
 
 mod accept;
 mod admission;
+mod bucket;
 mod connection;
 mod http;
 mod mailbox;

@@ -1,0 +1,213 @@
+//! The `data` of each command, with bounds and units.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use super::RawString;
+use crate::protocol::codes::OwnerLeaves;
+
+/// `create-room`.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct CreateRoom<'a> {
+    /// The room's name, opaque to the server; at most `name_bytes`.
+    #[serde(borrow)]
+    pub name: Cow<'a, str>,
+    /// The creator's name in the room; at most `name_bytes`.
+    #[serde(borrow)]
+    pub username: Cow<'a, str>,
+    /// Comes back in the answer, so that a client knows which of its rooms this is; at most `name_bytes`.
+    #[serde(borrow, default)]
+    pub client_room_id: Cow<'a, str>,
+    /// The creator's RSA public key in PEM.
+    #[serde(borrow)]
+    pub public_key_string: Cow<'a, str>,
+    /// Handed to the other members with this member's entry; at most `card_bytes`.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub card: Option<Cow<'a, str>>,
+    /// Most members that the room admits; at least 1, at most (and by default) `members_per_room`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_members: Option<u64>,
+    /// The room's life in seconds, at least 1; by default it has no end of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_in_s: Option<u64>,
+    /// What becomes of the room when its owner leaves; by default it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner_leaves: Option<OwnerLeaves>,
+}
+
+/// A command that needs to know the room and nothing else.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct InRoom<'a> {
+    /// The room.
+    #[serde(borrow)]
+    pub room_id: Cow<'a, str>,
+}
+
+/// A command about another member.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct OfMember<'a> {
+    /// The room.
+    #[serde(borrow)]
+    pub room_id: Cow<'a, str>,
+    /// The member.
+    #[serde(borrow)]
+    pub user_id: Cow<'a, str>,
+}
+
+/// `room-key-onetime`.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RoomKeyOnetime<'a> {
+    /// The room.
+    #[serde(borrow)]
+    pub room_id: Cow<'a, str>,
+    /// How many keys, 1 to 100; one when absent, and then the answer has no list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
+    /// The keys' life in seconds, at least 1; by default the room's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_in_s: Option<u64>,
+}
+
+/// `room-key-forever`.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RoomKeyForever<'a> {
+    /// The room.
+    #[serde(borrow)]
+    pub room_id: Cow<'a, str>,
+    /// The key's life in seconds from now, at least 1; by default as it was, for a new key the room's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_in_s: Option<u64>,
+}
+
+/// `revoke-key`.
+#[derive(Serialize, Deserialize)]
+pub struct RevokeKey<'a> {
+    /// The room.
+    #[serde(borrow)]
+    pub room_id: Cow<'a, str>,
+    /// The one-time or forever key.
+    #[serde(borrow)]
+    pub key: Cow<'a, str>,
+}
+
+/// `join-room-onetime`.
+#[derive(Serialize, Deserialize)]
+pub struct JoinRoomOnetime<'a> {
+    /// The room.
+    #[serde(borrow)]
+    pub room_id: Cow<'a, str>,
+    /// The key; spent by success alone.
+    #[serde(borrow)]
+    pub one_time_key: Cow<'a, str>,
+    /// The joiner's name in the room; at most `name_bytes`.
+    #[serde(borrow)]
+    pub username: Cow<'a, str>,
+    /// The joiner's RSA public key in PEM.
+    #[serde(borrow)]
+    pub public_key: Cow<'a, str>,
+    /// Handed to the other members with this member's entry; at most `card_bytes`.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub card: Option<Cow<'a, str>>,
+}
+
+/// `join-room-forever`.
+#[derive(Serialize, Deserialize)]
+pub struct JoinRoomForever<'a> {
+    /// The room.
+    #[serde(borrow)]
+    pub room_id: Cow<'a, str>,
+    /// The key.
+    #[serde(borrow)]
+    pub forever_key: Cow<'a, str>,
+    /// The joiner's name in the room; at most `name_bytes`.
+    #[serde(borrow)]
+    pub username: Cow<'a, str>,
+    /// The joiner's RSA public key in PEM.
+    #[serde(borrow)]
+    pub public_key: Cow<'a, str>,
+    /// Handed to the other members with this member's entry; at most `card_bytes`.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub card: Option<Cow<'a, str>>,
+}
+
+/// `send-message`.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SendMessage<'a> {
+    /// The room.
+    #[serde(borrow)]
+    pub room_id: Cow<'a, str>,
+    /// The recipient.
+    #[serde(borrow)]
+    pub to_user_id: Cow<'a, str>,
+    /// The payload, a JSON string.
+    #[serde(borrow)]
+    pub content: RawString<'a>,
+}
+
+/// `send-messages`.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SendMessages<'a> {
+    /// The room.
+    #[serde(borrow)]
+    pub room_id: Cow<'a, str>,
+    /// The payload that every recipient gets with its own, a JSON string.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub shared: Option<RawString<'a>>,
+    /// The recipients, nobody twice.
+    #[serde(borrow)]
+    pub to: Vec<Payload<'a>>,
+}
+
+/// One recipient's part of `send-messages`.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Payload<'a> {
+    /// The recipient.
+    #[serde(borrow)]
+    pub to_user_id: Cow<'a, str>,
+    /// Its payload, a JSON string.
+    #[serde(borrow)]
+    pub content: RawString<'a>,
+}
+
+/// `set-card`.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SetCard<'a> {
+    /// The room.
+    #[serde(borrow)]
+    pub room_id: Cow<'a, str>,
+    /// The new card; at most `card_bytes`.
+    #[serde(borrow)]
+    pub card: Cow<'a, str>,
+}
+
+/// `resume`: without a token, this session shall outlive its connection; with one, take up the session that it names.
+#[derive(Serialize, Deserialize)]
+pub struct Resume<'a> {
+    /// The resume token of the session to take up.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<Cow<'a, str>>,
+    /// The number of the last event that arrived of that session; needed with a token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_seq: Option<u64>,
+}
+
+/// `ack`.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Ack {
+    /// The number of the last event that arrived.
+    pub seq: u64,
+}
+
+macro_rules! hide {
+    ($($name:ident),*) => {$(
+        impl std::fmt::Debug for $name<'_> {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(concat!(stringify!($name), "([REDACTED])"))
+            }
+        }
+    )*};
+}
+
+// They carry keys and tokens.
+hide!(RevokeKey, JoinRoomOnetime, JoinRoomForever, Resume);

@@ -1,0 +1,128 @@
+//! Reading frames: what is taken, what is refused and how.
+
+use super::*;
+use proptest::prelude::*;
+
+fn read(frame: &str) -> Result<Request<'_>, Box<Refused>> {
+    parse(frame, &Limits::default())
+}
+
+#[test]
+fn borrows_the_payload_and_ignores_what_it_does_not_know() {
+    let frame =
+        r#"{"x":1,"data":{"content":"a\nb","y":[],"room_id":"r","to_user_id":"u"},"id":"7","cmd":"send-message"}"#;
+    let request = read(frame).unwrap();
+    assert_eq!(request.id.as_deref(), Some("7"));
+    let Command::SendMessage(message) = request.command else { panic!("another command") };
+    assert_eq!(message.content.get(), r#""a\nb""#);
+    assert!(matches!(message.room_id, Cow::Borrowed("r")));
+}
+
+#[test]
+fn says_which_field_is_missing_but_never_quotes_the_client() {
+    let refused = read(r#"{"cmd":"leave-room","id":"1","data":{}}"#).unwrap_err();
+    assert_eq!((refused.command, refused.code), (Some("leave-room"), ErrorCode::BadRequest));
+    assert_eq!((refused.field.as_deref(), refused.id.as_deref()), (Some("room_id"), Some("1")));
+    let refused = read(r#"{"cmd":"ack","data":{"seq":"missing field `secret`"}}"#).unwrap_err();
+    assert_eq!(refused.field, None);
+}
+
+#[test]
+fn repeats_room_and_id_only_when_well_formed() {
+    let room = RoomId::random();
+    let refused = parse_refused(&format!(r#"{{"cmd":"revoke-key","id":5,"data":{{"room_id":"{room}"}}}}"#));
+    assert_eq!((refused.id, refused.room_id), (None, Some(room)));
+    let refused = parse_refused(r#"{"cmd":"revoke-key","id":"5","data":{"room_id":"x"}}"#);
+    assert_eq!((refused.id.as_deref(), refused.room_id), (Some("5"), None));
+    let refused = parse_refused(&format!(r#"{{"cmd":"ack","id":"{}","data":{{"seq":1}}}}"#, "i".repeat(65)));
+    assert_eq!((refused.code, refused.id, refused.field.as_deref()), (ErrorCode::BadRequest, None, Some("id")));
+}
+
+fn parse_refused(frame: &str) -> Refused {
+    *read(frame).unwrap_err()
+}
+
+#[test]
+fn a_frame_without_a_command_is_plainly_bad() {
+    let list = r#"["ack",null,{"seq":1}]"#;
+    let twice = r#"{"cmd":"ack","cmd":"ack"}"#;
+    for frame in ["", "nonsense", "[]", list, "{}", r#"{"cmd":7}"#, twice, "{\"cmd\":\"ack\"} x"] {
+        assert_eq!(parse_refused(frame).code, ErrorCode::BadJson, "{frame}");
+    }
+    assert_eq!(parse_refused(r#"{"cmd":"dance"}"#).code, ErrorCode::UnknownCommand);
+    let deep = format!(r#"{{"cmd":"ack","data":{}1{}}}"#, "[".repeat(10_000), "]".repeat(10_000));
+    assert_eq!(parse_refused(&deep).code, ErrorCode::BadRequest);
+}
+
+#[test]
+fn debug_shows_no_key() {
+    let frame = r#"{"cmd":"revoke-key","data":{"room_id":"r","key":"k3y"}}"#;
+    assert!(!format!("{:?}", read(frame).unwrap()).contains("k3y"));
+}
+
+/// What the two readers make of a frame, in a form that can be compared.
+fn shown(read: Result<Request<'_>, Box<Refused>>) -> String {
+    match read {
+        Ok(Request { id, command: Command::SendMessage(message) }) => {
+            format!("{id:?} {} {} {}", message.room_id, message.to_user_id, message.content.get())
+        }
+        other => format!("{other:?}"),
+    }
+}
+
+/// Frames near the short way: its form with parts doubled, left out, reordered or strange.
+fn near_send_message() -> impl Strategy<Value = String> {
+    let text = prop_oneof![
+        Just(r#""r""#.to_owned()),
+        Just(r#""""#.to_owned()),
+        Just("7".to_owned()),
+        Just("\"a\u{1}b\"".to_owned()),
+        "\"[a-z\\\\\"u0-9é\u{7f}]{0,8}\"",
+    ];
+    let name = prop_oneof![Just("room_id"), Just("to_user_id"), Just("content"), Just("x")];
+    let field = (name, text.clone()).prop_map(|(name, text)| format!("\"{name}\":{text}"));
+    let data = proptest::collection::vec(field, 0..5).prop_map(|fields| fields.join(","));
+    let id = proptest::option::of(text);
+    let end = prop_oneof![4 => Just("}"), 1 => Just("} "), 1 => Just("}x"), 1 => Just("")];
+    (id.clone(), data, id, end).prop_map(|(before, data, after, end)| {
+        let id = |id: Option<String>| id.map(|id| format!("\"id\":{id},")).unwrap_or_default();
+        let after = id(after).trim_end_matches(',').to_owned();
+        let comma = if after.is_empty() { "" } else { "," };
+        format!("{{\"cmd\":\"send-message\",{}\"data\":{{{data}}}{comma}{after}{end}", id(before))
+    })
+}
+
+#[test]
+fn the_short_way_is_taken() {
+    for frame in [
+        r#"{"cmd":"send-message","data":{"room_id":"r","content":"hé","to_user_id":"u"}}"#,
+        r#"{"cmd":"send-message","id":"1","data":{"to_user_id":"u","room_id":"r","content":""}}"#,
+        r#"{"cmd":"send-message","data":{"room_id":"r","to_user_id":"u","content":"c"},"id":"1"}"#,
+    ] {
+        assert!(fast::send_message(frame).is_some(), "{frame}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn the_short_way_reads_what_the_long_way_reads(frame in near_send_message()) {
+        if let Some(request) = fast::send_message(&frame) {
+            prop_assert_eq!(shown(Ok(request)), shown(parse_any(&frame, &Limits::default())));
+        }
+    }
+
+    #[test]
+    fn never_panics(frame in "\\PC*") {
+        let _ = read(&frame);
+    }
+
+    #[test]
+    fn reads_what_a_client_writes(room in "[a-z]{0,40}", key in "\\PC{0,40}", id in proptest::option::of("\\PC{0,16}")) {
+        let command = Command::RevokeKey(RevokeKey { room_id: room.as_str().into(), key: key.as_str().into() });
+        let frame = command.to_frame(id.as_deref());
+        let request = read(&frame).unwrap();
+        prop_assert_eq!(request.id.as_deref(), id.as_deref());
+        let Command::RevokeKey(read) = request.command else { panic!("another command") };
+        prop_assert_eq!((&*read.room_id, &*read.key), (room.as_str(), key.as_str()));
+    }
+}

@@ -1,0 +1,285 @@
+//! One WebSocket connection: TLS in, frames in place, commands to the relay, events out, deadlines.
+
+mod reading;
+
+use std::net::Shutdown;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mio::net::TcpStream;
+use rustls::ServerConnection;
+
+use super::admission::Permit;
+use super::bucket::Bucket;
+use super::output::{Flushed, Output};
+use crate::protocol::codes::CloseReason;
+use crate::protocol::event::{Event, Restarting};
+use crate::protocol::frame::{Opcode, TextFrame};
+use crate::relay::{ConnectionId, Relay, Session};
+
+/// How long a closed connection may take to read the close frame.
+const LINGER: Duration = Duration::from_secs(2);
+/// Bytes read from one socket before it is others' turn.
+const READ_TURN: usize = 64 * 1024;
+/// What an incomplete frame's buffer grows by at least, in bytes.
+const GROWTH: usize = 4 * 1024;
+
+/// Buffers that a worker lends to whichever connection it serves.
+pub(super) struct Scratch {
+    /// Ciphertext from the socket.
+    pub(super) raw: Box<[u8]>,
+    /// Plaintext of one read batch.
+    pub(super) plain: Vec<u8>,
+    /// Plaintext to encrypt.
+    pub(super) out: Vec<u8>,
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self {
+            raw: vec![0; READ_TURN].into(),
+            plain: Vec::with_capacity(READ_TURN),
+            out: Vec::with_capacity(2 * READ_TURN),
+        }
+    }
+}
+
+/// What a connection needs next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// To be told when its socket is ready.
+    Wait,
+    /// Another turn: there may be more to read.
+    Read,
+    /// Another turn: there is more to write.
+    Write,
+    /// To be dropped.
+    Drop,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Open,
+    /// The close frame is on its way; what still comes is thrown away.
+    Closing {
+        until: Instant,
+    },
+}
+
+/// See the module.
+pub(super) struct Connection {
+    // Fixed at start.
+    id: ConnectionId,
+    relay: Arc<Relay>,
+    _permit: Permit,
+    // The way to the client.
+    pub(super) stream: TcpStream,
+    tls: ServerConnection,
+    session: Arc<Session>,
+    state: State,
+    /// The client said goodbye: its session shall not wait for it.
+    left: bool,
+    // The reader's.
+    inbound: Vec<u8>,
+    fragments: Option<Vec<u8>>,
+    bucket: Bucket,
+    paused_until: Option<Instant>,
+    /// A pause is over, and whole frames may wait in `inbound`.
+    stalled: bool,
+    /// The client will send no more: reading goes on to the end at once, since no further event tells of it.
+    peer_done: bool,
+    joined: bool,
+    // The writer's.
+    output: Output,
+    draining: bool,
+    // Deadlines.
+    first_command_by: Option<Instant>,
+    last_heard: Instant,
+    pinged: Option<Instant>,
+    /// When the worker looks at the deadlines next.
+    pub(super) timer: Option<Instant>,
+}
+
+impl Connection {
+    pub(super) fn new(
+        (id, session): (ConnectionId, Arc<Session>),
+        relay: Arc<Relay>,
+        (stream, mut tls): (TcpStream, ServerConnection),
+        permit: Permit,
+        first_command_by: Instant,
+        now: Instant,
+    ) -> Self {
+        tls.set_buffer_limit(None);
+        let bucket = Bucket::new(relay.limits(), now);
+        Self {
+            id,
+            relay,
+            _permit: permit,
+            stream,
+            tls,
+            session,
+            state: State::Open,
+            left: false,
+            inbound: Vec::new(),
+            fragments: None,
+            bucket,
+            paused_until: None,
+            stalled: false,
+            peer_done: false,
+            joined: false,
+            output: Output::default(),
+            draining: false,
+            first_command_by: Some(first_command_by),
+            last_heard: now,
+            pinged: None,
+            timer: None,
+        }
+    }
+
+    pub(super) fn id(&self) -> ConnectionId {
+        self.id
+    }
+
+    // ---- writing ----
+
+    /// Writes what waits.
+    pub(super) fn flush(&mut self, scratch: &mut Scratch, now: Instant) -> Next {
+        if let State::Closing { .. } = self.state {
+            return self.flush_close(now);
+        }
+        let io = (&mut self.tls, &mut self.stream);
+        match self.output.flush(io, (&self.session, self.id), &mut scratch.out, now) {
+            Flushed::All if self.draining => {
+                self.close(CloseReason::Restarting, now);
+                self.flush_close(now)
+            }
+            Flushed::All => Next::Wait,
+            Flushed::Blocked => match self.session.closing(self.id) {
+                // A reader that takes nothing at all would not be asked for what waits until it does.
+                Some(reason) => {
+                    self.close(reason, now);
+                    self.flush_close(now)
+                }
+                None => Next::Wait,
+            },
+            Flushed::More => Next::Write,
+            Flushed::Close(reason) => {
+                self.close(reason, now);
+                self.flush_close(now)
+            }
+            Flushed::Broken => Next::Drop,
+        }
+    }
+
+    fn flush_close(&mut self, now: Instant) -> Next {
+        match self.output.write_out(&mut self.tls, &mut self.stream, now) {
+            Flushed::Broken => Next::Drop,
+            Flushed::All => {
+                // A socket that is gone already is closed enough.
+                let _ = self.stream.shutdown(Shutdown::Write);
+                Next::Wait
+            }
+            _ => Next::Wait,
+        }
+    }
+
+    /// Whether something waits that the session does not know of: control frames, TLS messages.
+    pub(super) fn must_write(&self) -> bool {
+        !self.waits_to_write() && (self.tls.wants_write() || self.output.has_control())
+    }
+
+    /// The client will send no more.
+    pub(super) fn peer_done(&mut self) {
+        self.peer_done = true;
+    }
+
+    /// Whether the socket's readiness to write matters.
+    pub(super) fn waits_to_write(&self) -> bool {
+        self.output.blocked_since.is_some()
+    }
+
+    // ---- closing ----
+
+    /// Queues the close frame and gives the session up.
+    fn close(&mut self, reason: CloseReason, now: Instant) {
+        if self.state != State::Open {
+            return;
+        }
+        // What earlier frames of the same batch were answered goes out first.
+        if matches!(
+            reason,
+            CloseReason::Normal | CloseReason::ProtocolError | CloseReason::NotUtf8 | CloseReason::TooLarge
+        ) {
+            self.output.encrypt_all(&mut self.tls, (&self.session, self.id), &mut Vec::new());
+        }
+        self.output.close(&mut self.tls, reason);
+        self.state = State::Closing { until: now + LINGER };
+        self.inbound = Vec::new();
+        self.fragments = None;
+        tracing::debug!(reason = reason.as_str(), "closing a connection");
+        self.give_up();
+    }
+
+    /// The session goes on without this connection, or ends with it.
+    pub(super) fn give_up(&mut self) {
+        self.session.disconnected(self.id, self.left);
+    }
+
+    /// Says that the server restarts; once that is written the connection is closed.
+    pub(super) fn drain(&mut self, reconnect_in_ms: u64) {
+        self.session.announce_restart(reconnect_in_ms);
+        self.draining = true;
+    }
+
+    /// Another process goes on with the session: says so and closes. The session is not touched any more.
+    pub(super) fn leave(&mut self, reconnect_in_ms: u64, now: Instant) {
+        if self.state == State::Open {
+            let restarting = Event::Restarting(Restarting { reconnect_in_ms });
+            self.output.text(&TextFrame::text(&restarting.to_json(None)));
+            self.close(CloseReason::Restarting, now);
+        }
+    }
+
+    // ---- deadlines ----
+
+    /// The earliest deadline.
+    pub(super) fn next_due(&self) -> Instant {
+        if let State::Closing { until } = self.state {
+            return until;
+        }
+        let limits = self.relay.limits();
+        let alive = match self.pinged {
+            Some(pinged) => pinged + Duration::from_secs(limits.pong_timeout_s),
+            None => self.last_heard + Duration::from_secs(limits.ping_interval_s),
+        };
+        let written = self.output.blocked_since.map(|since| since + Duration::from_secs(limits.write_timeout_s));
+        [self.first_command_by, self.paused_until, written].into_iter().flatten().fold(alive, Instant::min)
+    }
+
+    /// Acts on the deadlines that are past.
+    pub(super) fn on_timer(&mut self, now: Instant) -> Next {
+        if let State::Closing { until } = self.state {
+            return if until <= now { Next::Drop } else { Next::Wait };
+        }
+        let limits = self.relay.limits();
+        let (ping_interval, pong_timeout) = (limits.ping_interval_s, limits.pong_timeout_s);
+        let past = |since: Option<Instant>, s: u64| since.is_some_and(|since| since + Duration::from_secs(s) <= now);
+        if past(self.output.blocked_since, limits.write_timeout_s) {
+            self.close(CloseReason::WriteTimeout, now);
+            // It reads nothing: there is no use in waiting for it to read why.
+            return Next::Drop;
+        }
+        if self.first_command_by.is_some_and(|by| by <= now) {
+            self.close(CloseReason::FirstCommandTimeout, now);
+        } else if past(self.pinged, pong_timeout) {
+            self.close(CloseReason::PingTimeout, now);
+        } else if self.pinged.is_none() && past(Some(self.last_heard), ping_interval) {
+            self.output.control(Opcode::Ping, &[]);
+            self.pinged = Some(now);
+        } else if self.paused_until.take_if(|until| *until <= now).is_some() {
+            self.stalled = true;
+            return Next::Read;
+        }
+        Next::Wait
+    }
+}
