@@ -66,8 +66,8 @@ pub(crate) struct Unreadable;
 
 #[derive(Debug, PartialEq, Eq)]
 enum Phase {
-    /// A `resume` with the token at this place of the list waits for its answer.
-    Resuming(usize),
+    /// A `resume` with the token at this place of the list waits for its answer; in the last round, nothing comes after the list's end.
+    Resuming { place: usize, last_round: bool },
     /// Replayed events come in until the sync is answered.
     Replaying,
     /// All is as it should be.
@@ -140,7 +140,7 @@ impl Session {
         for (_, sent) in self.pending.values_mut() {
             *sent = true;
         }
-        self.resume_with(1, out);
+        self.resume_with(1, false, out);
     }
 
     /// Takes a command.
@@ -172,7 +172,7 @@ impl Session {
             Event::Restarting(restarting) => out.push(Out::Restarting(restarting.reconnect_in_ms)),
             Event::Resumed(resumed) => self.resumed(resumed.seq, out),
             Event::Gap(gap) => self.missing(gap, text.len(), out)?,
-            event if matches!(self.phase, Phase::Resuming(_)) => self.refused_resume(id.as_deref(), &event, out),
+            event if matches!(self.phase, Phase::Resuming { .. }) => self.refused_resume(id.as_deref(), &event, out),
             event => {
                 if self.count(text.len()) {
                     self.arrived(id, event, text.len(), out);
@@ -185,7 +185,8 @@ impl Session {
     /// An `ack` when enough has come; with `now`, when anything has.
     pub(crate) fn ack(&mut self, now: bool) -> Option<Utf8Bytes> {
         let due = self.unacked_events >= ACK_EVENTS || self.unacked_bytes >= ACK_BYTES;
-        if self.unacked_events == 0 || !(due || now) || !self.resumable || matches!(self.phase, Phase::Resuming(_)) {
+        if self.unacked_events == 0 || !(due || now) || !self.resumable || matches!(self.phase, Phase::Resuming { .. })
+        {
             return None;
         }
         (self.unacked_events, self.unacked_bytes) = (0, 0);
@@ -217,8 +218,12 @@ impl Session {
     }
 
     /// Asks for the session with the token at `place`. They are tried newest first: an unanswered `resume` may have been carried out, and
-    /// then its connection's token is the good one.
-    fn resume_with(&mut self, place: usize, out: &mut Vec<Out>) {
+    /// then its connection's token is the good one. It may even be carried out while they are tried, between its own token and the one that it
+    /// spends; so where there are several, they are tried twice.
+    fn resume_with(&mut self, mut place: usize, mut last_round: bool, out: &mut Vec<Out>) {
+        if place >= self.tokens.len() && !last_round && self.tokens.len() > 2 {
+            (place, last_round) = (1, true);
+        }
         let id = self.own_id("resume");
         let Some(token) = self.tokens.get(place) else {
             out.push(Out::Lost);
@@ -227,13 +232,13 @@ impl Session {
         let token = token.expose();
         let command = Command::Resume(Resume { token: Some(token.as_str().into()), last_seq: Some(self.seen) });
         out.push(Out::Send(command.to_frame(Some(&id)).into()));
-        self.phase = Phase::Resuming(place);
+        self.phase = Phase::Resuming { place, last_round };
     }
 
     fn resumed(&mut self, seq: u64, out: &mut Vec<Out>) {
         self.resumable = true;
         self.tokens.truncate(1);
-        let taken_up = matches!(self.phase, Phase::Resuming(_));
+        let taken_up = matches!(self.phase, Phase::Resuming { .. });
         self.seq = seq;
         if !taken_up {
             self.seen = seq;
@@ -249,10 +254,9 @@ impl Session {
     }
 
     fn refused_resume(&mut self, id: Option<&str>, event: &Event, out: &mut Vec<Out>) {
-        let Phase::Resuming(place) = self.phase else { return };
+        let Phase::Resuming { place, last_round } = self.phase else { return };
         if matches!(event, Event::Error(_)) && self.is_own(id, "resume") {
-            self.tokens.remove(place);
-            self.resume_with(place, out);
+            self.resume_with(place + 1, last_round, out);
         }
     }
 
@@ -275,7 +279,7 @@ impl Session {
 
     /// Counts a numbered event; `false` for a repetition.
     fn count(&mut self, bytes: usize) -> bool {
-        if matches!(self.phase, Phase::Resuming(_)) {
+        if matches!(self.phase, Phase::Resuming { .. }) {
             return false;
         }
         self.seq += 1;

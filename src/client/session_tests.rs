@@ -139,7 +139,12 @@ fn tries_the_newest_token_first_and_then_the_older() {
     assert_eq!(sent(&mut out)[0]["data"]["token"], second_text.as_str());
     receive(&mut session, &mut out, r#"{"cmd":"resume-error","id":"resume-3","data":{"code":"denied","msg":""}}"#);
     assert_eq!(sent(&mut out)[0]["data"]["token"], first.as_str());
+    // The unanswered resume may have been carried out just between the two: then the newest token is good by now.
     receive(&mut session, &mut out, r#"{"cmd":"resume-error","id":"resume-4","data":{"code":"denied","msg":""}}"#);
+    assert_eq!(sent(&mut out)[0]["data"]["token"], second_text.as_str());
+    receive(&mut session, &mut out, r#"{"cmd":"resume-error","id":"resume-5","data":{"code":"denied","msg":""}}"#);
+    assert_eq!(sent(&mut out)[0]["data"]["token"], first.as_str());
+    receive(&mut session, &mut out, r#"{"cmd":"resume-error","id":"resume-6","data":{"code":"denied","msg":""}}"#);
     assert!(matches!(out[..], [Out::Lost]));
 }
 
