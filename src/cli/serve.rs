@@ -73,6 +73,7 @@ impl Serve {
             allowed_origins: self.allow_origins,
             workers: self.workers,
             takeover: self.takeover,
+            takeover_within: None,
         };
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(async {

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::session::{Acting, Outcome, Session};
+use super::lock;
+use super::session::{Acting, ConnectionId, Outcome, Session};
 use crate::protocol::codes::ErrorCode;
 use crate::protocol::command::{self, Command, Request};
 use crate::protocol::event::{Event, InRoom, Refusal, RefusalData};
@@ -26,8 +27,13 @@ pub(super) fn refused(code: ErrorCode, field: &'static str) -> Refused {
 }
 
 impl Session {
-    /// Carries out one text frame and answers it.
-    pub fn handle(self: &Arc<Self>, text: &str) -> Outcome {
+    /// Carries out one text frame of `connection` and answers it. Nothing happens when the session has moved to another connection: the
+    /// client repeats there what was not answered.
+    pub fn handle(self: &Arc<Self>, connection: ConnectionId, text: &str) -> Outcome {
+        let serves = lock(&self.serves);
+        if *serves != connection {
+            return Outcome::default();
+        }
         let Request { id, command } = match command::parse(text, &self.relay.limits) {
             Ok(request) => request,
             Err(refused) => {
@@ -50,7 +56,11 @@ impl Session {
     }
 
     /// Answers a frame that could not even be read as text.
-    pub fn refuse_frame(self: &Arc<Self>, code: ErrorCode) {
+    pub fn refuse_frame(self: &Arc<Self>, connection: ConnectionId, code: ErrorCode) {
+        let serves = lock(&self.serves);
+        if *serves != connection {
+            return;
+        }
         self.push_event(&Event::Error(Refusal { command: None, data: RefusalData::new(code, None, None) }), None);
     }
 

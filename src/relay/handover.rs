@@ -149,7 +149,7 @@ impl Relay {
         let (id, next_expiry) = (room.id(), room.next_expiry());
         let members: Vec<_> =
             room.members().map(|(user, member)| (user, member.handle.0.clone(), member.username.clone())).collect();
-        let cell = self.open_room(id, room)?;
+        let cell = self.reopen_room(id, room);
         self.schedule_room(id, next_expiry);
         for (user, session, username) in members {
             // The members of ended sessions are dismissed when everything is here.

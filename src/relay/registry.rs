@@ -15,6 +15,14 @@ use crate::protocol::limits::Limits;
 use crate::room::{Bounds, Millis, Room};
 use crate::secret::{Tag, TagKey};
 
+type Rooms = HashMap<RoomId, Arc<RoomCell>, RandomState>;
+
+fn file(rooms: &mut Rooms, id: RoomId, room: Room<SessionHandle>) -> Arc<RoomCell> {
+    let cell = Arc::new(RoomCell { room: Mutex::new(Some(room)) });
+    rooms.insert(id, cell.clone());
+    cell
+}
+
 /// A room behind its lock; `None` once it ended, and then everything in it is wiped.
 pub(super) struct RoomCell {
     pub(super) room: Mutex<Option<Room<SessionHandle>>>,
@@ -42,7 +50,7 @@ pub struct Relay {
     pub(super) tags: TagKey,
     started: Instant,
     // Under their locks.
-    rooms: Mutex<HashMap<RoomId, Arc<RoomCell>, RandomState>>,
+    rooms: Mutex<Rooms>,
     sessions: Mutex<Sessions>,
     schedule: Mutex<Schedule>,
     // Counters.
@@ -161,6 +169,16 @@ impl Relay {
         Bounds { bytes: self.limits.queue_bytes as usize, events: self.limits.queue_events as usize }
     }
 
+    /// Whether all windows together hold more than they may.
+    pub(super) fn windows_exceed(&self) -> bool {
+        self.window_bytes.load(Ordering::Acquire) as u64 > self.limits.windows_bytes
+    }
+
+    /// What every resumable session may hold if all hold the same, in bytes.
+    pub(super) fn window_share(&self) -> u64 {
+        self.limits.windows_bytes / (lock(&self.sessions).by_token.len() as u64).max(1)
+    }
+
     pub(super) fn window_bounds(&self) -> Bounds {
         Bounds { bytes: self.limits.window_bytes as usize, events: self.limits.window_events as usize }
     }
@@ -177,9 +195,12 @@ impl Relay {
         if rooms.len() as u64 >= self.limits.rooms {
             return None;
         }
-        let cell = Arc::new(RoomCell { room: Mutex::new(Some(room)) });
-        rooms.insert(id, cell.clone());
-        Some(cell)
+        Some(file(&mut rooms, id, room))
+    }
+
+    /// Files a room that another process hands over: it stays, even where the bounds are lower here.
+    pub(super) fn reopen_room(&self, id: RoomId, room: Room<SessionHandle>) -> Arc<RoomCell> {
+        file(&mut lock(&self.rooms), id, room)
     }
 
     /// Forgets a room that ended.
@@ -242,9 +263,11 @@ impl Relay {
         self.add_due(&mut lock(&self.schedule), until, Due::Session(id));
     }
 
-    /// A session that is away can be told nothing true any more: it ends at the next look at the clock.
-    pub(super) fn end_soon(&self, id: u64) {
-        self.add_due(&mut lock(&self.schedule), 0, Due::Session(id));
+    /// A session that is away until then can be told nothing true any more: it ends at the next look at the clock.
+    pub(super) fn end_soon(&self, id: u64, until: Millis) {
+        let mut schedule = lock(&self.schedule);
+        schedule.by_time.remove(&(until, Due::Session(id)));
+        self.add_due(&mut schedule, 0, Due::Session(id));
     }
 
     /// A session came back, or ends. Like [`Relay::send_away`] it is called under the session's lock, so that the two agree.

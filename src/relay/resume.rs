@@ -70,19 +70,15 @@ impl Session {
     /// Remembers the answer to a send, in case it does not arrive, and pushes it.
     pub(super) fn answer_send(self: &Arc<Self>, id: &str, answer: &Event) {
         let answer = TextFrame::text(&answer.to_json(Some(id)));
-        {
-            let mut outbox = lock(&self.outbox);
-            if outbox.window.retains() {
-                let seq = outbox.window.last() + 1;
-                outbox.answered.sends.push_back(AnsweredSend {
-                    seq,
-                    id: id.into(),
-                    answer: answer.clone(),
-                    resumed: false,
-                });
-            }
+        // One lock for both: another member's message must not take the number in between.
+        let mut guard = lock(&self.outbox);
+        let outbox = &mut *guard;
+        if outbox.window.retains() {
+            let seq = outbox.window.last() + 1;
+            let answer = answer.clone();
+            outbox.answered.sends.push_back(AnsweredSend { seq, id: id.into(), answer, resumed: false });
         }
-        self.push(answer, false);
+        self.push_into(outbox, answer, false);
     }
 
     /// Answers a send that was carried out before the session was resumed; whether it was.
@@ -159,7 +155,9 @@ impl Session {
             code
         };
         let old = relay.drop_token(&tag).ok_or(ErrorCode::Denied).map_err(keep_offer)?;
-        let before = {
+        // Waits for a command of the old connection that is being carried out. This session is not resumable, so nobody waits for it in turn.
+        let mut serves = lock(&old.serves);
+        {
             let mut guard = lock(&old.outbox);
             let outbox = &mut *guard;
             if matches!(outbox.line, Line::Ended) {
@@ -179,16 +177,17 @@ impl Session {
             outbox.closing = None;
             outbox.woken = true;
             outbox.token = Some(next_token);
-            relay.file_token(next_token, old.clone());
-            if let Line::Away { until } = outbox.line {
-                relay.call_back(old.id(), until);
+            let here = Line::Connected { connection, wake: wake.clone() };
+            match std::mem::replace(&mut outbox.line, here) {
+                // Whoever serves the old connection finds that the session has moved, and closes.
+                Line::Connected { connection, wake } => wake.wake(connection),
+                Line::Away { until } => relay.call_back(old.id(), until),
+                Line::Ended => {}
             }
-            std::mem::replace(&mut outbox.line, Line::Connected { connection, wake: wake.clone() })
-        };
-        if let Line::Connected { connection, wake } = before {
-            // Whoever serves the old connection finds that the session has moved, and closes.
-            wake.wake(connection);
+            *serves = connection;
+            relay.file_token(next_token, old.clone());
         }
+        drop(serves);
         wake.wake(connection);
         Ok(old)
     }

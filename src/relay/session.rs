@@ -11,7 +11,7 @@ use crate::protocol::codes::{CloseReason, GapReason, LeaveReason};
 use crate::protocol::event::{Event, Gap, Hello, MessageHead, Restarting};
 use crate::protocol::frame::TextFrame;
 use crate::protocol::ids::{RoomId, UserId};
-use crate::room::{Delivery, Millis, Window};
+use crate::room::{Bounds, Delivery, Millis, Window};
 use crate::secret::{Tag, Token};
 
 /// Names a connection to whoever writes for it.
@@ -69,12 +69,22 @@ impl Outbox {
         let answered = Answered::default();
         Self { window, answered, line, woken: true, closing: None, accounted: 0, token: None, offered: None }
     }
+
+    fn closing_of(&self, connection: ConnectionId) -> Option<CloseReason> {
+        match &self.line {
+            Line::Connected { connection: own, .. } if *own == connection => self.closing,
+            _ => Some(self.closing.unwrap_or(CloseReason::Replaced)),
+        }
+    }
 }
 
 /// A session. Made by [`Relay::connect`].
 pub struct Session {
     id: u64,
     pub(super) relay: Arc<Relay>,
+    /// The connection whose commands are carried out; locked while one is, and while the session moves to another connection: what the old one
+    /// had sent is then either done before or never, and not once more beside the new one's repetition.
+    pub(super) serves: Mutex<ConnectionId>,
     pub(super) outbox: Mutex<Outbox>,
     /// `None` once the session ended: nothing can be joined any more.
     memberships: Mutex<Option<Vec<Membership>>>,
@@ -145,6 +155,7 @@ impl Relay {
         let mut outbox = Outbox::new(window, line);
         outbox.offered = offered;
         let session = Session::with(self, self.next_session_id(), outbox, Some(Vec::new()));
+        *lock(&session.serves) = connection;
         wake.wake(connection);
         session
     }
@@ -161,7 +172,13 @@ impl Session {
     }
 
     pub(super) fn with(relay: &Arc<Relay>, id: u64, outbox: Outbox, memberships: Option<Vec<Membership>>) -> Arc<Self> {
-        Arc::new(Self { id, relay: relay.clone(), outbox: Mutex::new(outbox), memberships: Mutex::new(memberships) })
+        Arc::new(Self {
+            id,
+            relay: relay.clone(),
+            serves: Mutex::default(),
+            outbox: Mutex::new(outbox),
+            memberships: Mutex::new(memberships),
+        })
     }
 
     // ---- what it is in ----
@@ -200,8 +217,11 @@ impl Session {
 
     /// Pushes an event; `message` says that it may be forgotten for want of room.
     pub(super) fn push(self: &Arc<Self>, frame: TextFrame, message: bool) -> Fate {
-        let mut guard = lock(&self.outbox);
-        let outbox = &mut *guard;
+        self.push_into(&mut lock(&self.outbox), frame, message)
+    }
+
+    /// The same when the outbox is locked already.
+    pub(super) fn push_into(self: &Arc<Self>, outbox: &mut Outbox, frame: TextFrame, message: bool) -> Fate {
         if matches!(outbox.line, Line::Ended) || self.relay.is_handed_over() {
             return Fate::Lost;
         }
@@ -215,49 +235,29 @@ impl Session {
 
     pub(super) fn push_unnumbered(self: &Arc<Self>, event: &Event, id: Option<&str>) {
         let mut outbox = lock(&self.outbox);
+        if matches!(outbox.line, Line::Ended) {
+            return;
+        }
         outbox.window.push_unnumbered(TextFrame::text(&event.to_json(id)));
         self.keep_bounds(&mut outbox, false);
     }
 
     /// After something was added: wakes the writer, and sees to it that the bounds hold. Says what became of the addition.
     fn keep_bounds(self: &Arc<Self>, outbox: &mut Outbox, message: bool) -> Fate {
-        let relay = &self.relay;
         let away = matches!(outbox.line, Line::Away { .. });
-        let retains = outbox.window.retains();
-        if !away && outbox.window.waits_beyond(relay.queue_bounds()) {
+        if !away && outbox.window.waits_beyond(self.relay.queue_bounds()) {
             self.ask_to_close(outbox, CloseReason::SlowReader);
-            if !retains {
+            if !outbox.window.retains() {
                 outbox.window = Window::default();
                 outbox.line = Line::Ended;
                 return Fate::Lost;
             }
         }
         let mut fate = if away || outbox.closing.is_some() { Fate::Held } else { Fate::Reached };
-        if retains {
-            let bounds = relay.window_bounds();
+        if outbox.window.retains() {
             let written_only = fate == Fate::Reached;
-            if outbox.window.holds_beyond(bounds)
-                && !outbox.window.forget_messages(bounds, GapReason::Window, written_only)
-                && (!written_only || outbox.window.keeps_beyond(bounds))
-            {
-                // Not even joins and leaves fit: nothing true could be told any more. A session that is away is ended by the schedule,
-                // since the caller holds a room; one that is connected by its closing: it reads too slowly, or acknowledges nothing.
-                if away {
-                    relay.end_soon(self.id);
-                }
-                self.ask_to_close(outbox, CloseReason::SlowReader);
-                outbox.line = Line::Ended;
-            }
-            self.account(outbox);
-            if relay.window_bytes.load(Ordering::Acquire) as u64 > relay.limits.windows_bytes {
-                let none = crate::room::Bounds { bytes: 0, events: usize::MAX };
-                outbox.window.forget_messages(none, GapReason::Memory, written_only);
-                self.account(outbox);
-                if message && !written_only {
-                    fate = Fate::Lost;
-                }
-            }
-            if matches!(outbox.line, Line::Ended) {
+            let forgotten = self.keep_window(outbox, written_only);
+            if matches!(outbox.line, Line::Ended) || forgotten && message && !written_only {
                 fate = Fate::Lost;
             }
         }
@@ -268,6 +268,40 @@ impl Session {
             wake.wake(*connection);
         }
         fate
+    }
+
+    /// Sees to it that what is retained keeps the bounds of one window and of all together, by forgetting messages. With `written_only`,
+    /// what is still being written does not count. A session that cannot keep them is over. Returns whether all messages were forgotten.
+    fn keep_window(self: &Arc<Self>, outbox: &mut Outbox, written_only: bool) -> bool {
+        let relay = &self.relay;
+        if !outbox.window.keep_within(relay.window_bounds(), GapReason::Window, written_only) {
+            // Not even joins and leaves fit, or a client never says that it got them.
+            self.lose(outbox);
+        }
+        self.account(outbox);
+        if !relay.windows_exceed() {
+            return false;
+        }
+        let none = Bounds { bytes: 0, events: usize::MAX };
+        outbox.window.keep_within(none, GapReason::Memory, written_only);
+        self.account(outbox);
+        // Joins and leaves alone can fill the memory of all; then those go who have more than their part of it.
+        let away = matches!(outbox.line, Line::Away { .. });
+        if away && relay.windows_exceed() && outbox.window.bytes() as u64 > relay.window_share() {
+            self.lose(outbox);
+        }
+        true
+    }
+
+    /// The client could not be told everything any more. A session that is away is ended by the schedule, since the caller may hold a room;
+    /// one that is connected by the closing of its connection.
+    fn lose(self: &Arc<Self>, outbox: &mut Outbox) {
+        match outbox.line {
+            Line::Connected { .. } => self.ask_to_close(outbox, CloseReason::SlowReader),
+            Line::Away { until } => self.relay.end_soon(self.id, until),
+            Line::Ended => {}
+        }
+        outbox.line = Line::Ended;
     }
 
     /// Brings the relay's account of window bytes up to date.
@@ -304,14 +338,10 @@ impl Session {
     pub fn take(&self, connection: ConnectionId, mut write: impl FnMut(TextFrame) -> bool) -> Result<(), CloseReason> {
         let mut guard = lock(&self.outbox);
         let outbox = &mut *guard;
-        match &outbox.line {
-            Line::Connected { connection: own, .. } if *own == connection => {}
-            _ => return Err(outbox.closing.unwrap_or(CloseReason::Replaced)),
-        }
-        outbox.woken = false;
-        if let Some(reason) = outbox.closing {
+        if let Some(reason) = outbox.closing_of(connection) {
             return Err(reason);
         }
+        outbox.woken = false;
         while let Some(delivery) = outbox.window.take() {
             let enough = match delivery {
                 Delivery::Frame(frame) => !write(frame),
@@ -326,13 +356,9 @@ impl Session {
         Ok(())
     }
 
-    /// Why the connection is to be closed, if it is: what [`Session::take`] would say. For whoever cannot write now.
+    /// Why the connection is to be closed, if it is.
     pub fn closing(&self, connection: ConnectionId) -> Option<CloseReason> {
-        let outbox = lock(&self.outbox);
-        match &outbox.line {
-            Line::Connected { connection: own, .. } if *own == connection => outbox.closing,
-            _ => Some(outbox.closing.unwrap_or(CloseReason::Replaced)),
-        }
+        lock(&self.outbox).closing_of(connection)
     }
 
     /// The connection is gone. The session ends with it, unless it was made resumable and the client did not say goodbye (`left`).
@@ -349,7 +375,9 @@ impl Session {
                     let until = self.relay.resume_deadline();
                     outbox.line = Line::Away { until };
                     outbox.closing = None;
+                    // Under this lock, so that a resumption at the same moment comes wholly before or after.
                     self.relay.send_away(self.clone(), until);
+                    self.keep_window(outbox, false);
                     true
                 }
                 Line::Away { .. } => return,

@@ -63,6 +63,11 @@ impl Entry {
             Self::Gap { .. } => 0,
         }
     }
+
+    /// 1 for a message, which may be forgotten.
+    fn messages(&self) -> usize {
+        usize::from(matches!(self, Self::Event { message: true, .. }))
+    }
 }
 
 /// Entries for which an empty window keeps its memory: a trickle of messages should not allocate each time.
@@ -80,6 +85,9 @@ pub struct Window {
     last: u64,
     /// Number of the last event taken for writing.
     pub(super) last_taken: u64,
+    /// Messages among the entries, and among those that were taken: what could be forgotten.
+    messages: usize,
+    taken_messages: usize,
     bytes: usize,
     untaken_bytes: usize,
     retain: bool,
@@ -116,14 +124,11 @@ impl Window {
         self.untaken_bytes > bounds.bytes || self.entries.len() - self.taken > bounds.events
     }
 
-    /// Whether all that is held exceeds the bounds.
-    pub fn holds_beyond(&self, bounds: Bounds) -> bool {
-        self.bytes > bounds.bytes || self.entries.len() > bounds.events
-    }
-
-    /// Whether what was taken for writing and is kept until it is acknowledged exceeds the bounds.
-    pub fn keeps_beyond(&self, bounds: Bounds) -> bool {
-        self.bytes - self.untaken_bytes > bounds.bytes || self.taken > bounds.events
+    /// Whether what is held exceeds the bounds; with `written_only`, of that only what was already written once.
+    pub(super) fn holds_beyond(&self, bounds: Bounds, written_only: bool) -> bool {
+        let (bytes, events) =
+            if written_only { (self.bytes - self.untaken_bytes, self.taken) } else { (self.bytes, self.entries.len()) };
+        bytes > bounds.bytes || events > bounds.events
     }
 
     /// Adds an event behind the others. `message` says that it may be forgotten for want of room.
@@ -140,17 +145,19 @@ impl Window {
         self.last += entry.count();
         self.bytes += entry.bytes();
         self.untaken_bytes += entry.bytes();
+        self.messages += entry.messages();
         self.entries.push_back(entry);
     }
 
     /// Takes the next thing to write.
     pub fn take(&mut self) -> Option<Delivery> {
         let entry = self.entries.get(self.taken)?;
-        let (count, bytes) = (entry.count(), entry.bytes());
+        let (count, bytes, messages) = (entry.count(), entry.bytes(), entry.messages());
         self.last_taken += count;
         self.untaken_bytes -= bytes;
         if self.retain {
             self.taken += 1;
+            self.taken_messages += messages;
             return Some(match entry {
                 Entry::Event { frame, .. } | Entry::Unnumbered(frame) => Delivery::Frame(frame.clone()),
                 Entry::Gap { count, reason } => self.gap(*count, *reason),
@@ -158,6 +165,7 @@ impl Window {
         }
         self.before += count;
         self.bytes -= bytes;
+        self.messages -= messages;
         let entry = self.entries.pop_front()?;
         self.release_idle_memory();
         Some(match entry {
@@ -199,6 +207,8 @@ impl Window {
                 break;
             }
             self.bytes -= entry.bytes();
+            self.messages -= entry.messages();
+            self.taken_messages -= entry.messages();
             self.before = end;
             self.taken -= 1;
             self.entries.pop_front();
@@ -220,6 +230,7 @@ impl Window {
         self.bytes = self.entries.iter().map(Entry::bytes).sum();
         self.untaken_bytes = self.bytes;
         self.taken = 0;
+        self.taken_messages = 0;
         self.last_taken = self.before;
         Ok(())
     }
@@ -231,18 +242,33 @@ impl Window {
         self.entries.insert(self.taken, Entry::Unnumbered(frame));
     }
 
-    /// Forgets messages, oldest first, until the bounds hold with a quarter to spare, so that the work is done seldom. With
-    /// `written_only`, only those that were already written once. Returns whether the bounds hold now.
-    pub fn forget_messages(&mut self, bounds: Bounds, reason: GapReason, written_only: bool) -> bool {
+    /// Forgets messages, oldest first, when the bounds are exceeded, until they hold with a quarter to spare, so that the work is done
+    /// seldom. With `written_only`, what was not yet written neither counts nor is forgotten. Returns whether the bounds hold now.
+    pub fn keep_within(&mut self, bounds: Bounds, reason: GapReason, written_only: bool) -> bool {
+        let forgettable = if written_only { self.taken_messages } else { self.messages };
+        if self.holds_beyond(bounds, written_only) && forgettable > 0 {
+            self.forget_messages(bounds, reason, written_only);
+        }
+        !self.holds_beyond(bounds, written_only)
+    }
+
+    fn forget_messages(&mut self, bounds: Bounds, reason: GapReason, written_only: bool) {
         let target = Bounds { bytes: bounds.bytes - bounds.bytes / 4, events: bounds.events - bounds.events / 4 };
-        let mut events = self.entries.len();
-        let mut kept: VecDeque<Entry> = VecDeque::with_capacity(events);
-        let taken = std::mem::take(&mut self.taken);
-        for (index, entry) in std::mem::take(&mut self.entries).into_iter().enumerate() {
-            let may = matches!(entry, Entry::Event { message: true, .. }) && (index < taken || !written_only);
-            let entry = if may && (self.bytes > target.bytes || events > target.events) {
+        let taken = self.taken;
+        let mut kept: VecDeque<Entry> = VecDeque::with_capacity(self.entries.len());
+        let entries = std::mem::take(&mut self.entries);
+        let (mut bytes, mut events) =
+            if written_only { (self.bytes - self.untaken_bytes, taken) } else { (self.bytes, entries.len()) };
+        self.taken = 0;
+        for (index, entry) in entries.into_iter().enumerate() {
+            let may = entry.messages() > 0 && (index < taken || !written_only);
+            let entry = if may && (bytes > target.bytes || events > target.events) {
+                bytes -= entry.bytes();
                 self.bytes -= entry.bytes();
-                if index >= taken {
+                self.messages -= 1;
+                if index < taken {
+                    self.taken_messages -= 1;
+                } else {
                     self.untaken_bytes -= entry.bytes();
                 }
                 Entry::Gap { count: 1, reason }
@@ -264,6 +290,5 @@ impl Window {
             }
         }
         self.entries = kept;
-        !self.holds_beyond(bounds)
     }
 }

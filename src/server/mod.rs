@@ -25,7 +25,7 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ use crate::protocol::limits::Limits;
 use crate::relay::Relay;
 use accept::Acceptor;
 use mailbox::WorkersHandle;
-use takeover::{Claim, Successor, TakeoverSocket};
+use takeover::{Claim, Settled, Successor, TakeoverSocket, UnnamedSocket};
 pub use takeover::{Inheritance, TakeoverError};
 use worker::Workers;
 
@@ -64,6 +64,8 @@ pub struct Options {
     pub workers: usize,
     /// Where another process can take over from this one: the path of a Unix socket.
     pub takeover: Option<PathBuf>,
+    /// How long a takeover may take, from its greeting on, before this process goes on serving. Clients wait meanwhile. 10 s if not given.
+    pub takeover_within: Option<Duration>,
 }
 
 /// How long clients have to read what waits for them when the server stops.
@@ -119,15 +121,16 @@ impl Server {
             given => given,
         };
         let workers = Workers::start(count, relay.clone())?;
-        let acceptor = Acceptor::new(tls, relay.clone(), options.allowed_origins, workers.handle());
-        let socket = match begin(claim, options.takeover.as_deref()).await {
-            Ok(socket) => socket,
+        let acceptor = Acceptor::new(tls, relay.clone(), options.allowed_origins.clone(), workers.handle());
+        let (socket, settled) = match begin(claim, &options).await {
+            Ok(begun) => begun,
             Err(error) => {
                 workers.stop(Duration::ZERO);
                 return Err(error);
             }
         };
         on_serving();
+        drop(settled);
         let mut shutdown = std::pin::pin!(shutdown);
         loop {
             let successor = async {
@@ -167,16 +170,29 @@ impl Server {
 }
 
 /// Settles which process serves, and opens the door for the next one.
-async fn begin(claim: Option<Claim>, takeover: Option<&Path>) -> Result<Option<TakeoverSocket>, TakeoverError> {
-    if let Some(claim) = claim {
-        tokio::task::spawn_blocking(|| claim.settle()).await.map_err(io::Error::other)??;
-    }
-    takeover.map(TakeoverSocket::bind).transpose()
+async fn begin(
+    claim: Option<Claim>,
+    options: &Options,
+) -> Result<(Option<TakeoverSocket>, Option<Settled>), TakeoverError> {
+    let unnamed = options.takeover.as_deref().map(UnnamedSocket::open).transpose()?;
+    let settled = match claim {
+        Some(claim) => Some(tokio::task::spawn_blocking(|| claim.settle()).await.map_err(io::Error::other)??),
+        None => None,
+    };
+    let socket = match unnamed.map(|socket| socket.name(options.takeover_within)).transpose() {
+        // The other process is gone, and everybody is here now.
+        Err(error) if settled.is_some() => {
+            tracing::error!(%error, "serving, but no other process can take over from this one");
+            None
+        }
+        other => other?,
+    };
+    Ok((socket, settled))
 }
 
-/// Every step blocks, each with a deadline. After an error everything is as before.
+/// Every step blocks, with one deadline over all. After an error everything is as before.
 async fn hand_over(
-    successor: Successor,
+    mut successor: Successor,
     listener: &TcpListener,
     relay: Arc<Relay>,
     workers: WorkersHandle,
@@ -187,6 +203,7 @@ async fn hand_over(
         successor.hand_over(&listener, &relay)?;
         relay.hand_over();
         frozen.leave(DRAIN);
+        successor.dismissed(DRAIN);
         Ok(())
     });
     steps.await.map_err(io::Error::other)?

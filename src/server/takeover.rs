@@ -7,7 +7,8 @@
 //!  │ ◀── listening socket, records ───── │
 //!  │ ── ready ─────────────────────────▶ │
 //!  │ ◀── commit ──────────────────────── │
-//!  │ ── serving ───────────────────────▶ │  sends its clients over, and ends
+//!  │ ── serving ───────────────────────▶ │  sends its clients over
+//!  │ ── end of the conversation ───────▶ │  ends, now that the service manager knows the new one
 //! ```
 //!
 //! The old process has handed over when it has read `serving`. Whatever goes wrong before, it goes on as if nothing had been. The new one
@@ -23,7 +24,7 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::net::sockopt::socket_peercred;
 use rustix::net::{
@@ -41,8 +42,10 @@ const LISTENER: u8 = b'L';
 const READY: u8 = b'R';
 const COMMIT: u8 = b'C';
 const SERVING: u8 = b'S';
-/// How long either waits for the other at each step.
+/// How long a takeover may take before the old process goes on serving, if nothing else is said.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the new process waits for all of it: it keeps nobody waiting.
+const PATIENCE_OF_NEW: Duration = Duration::from_secs(60);
 /// Largest record in bytes: a session with a full window.
 const MAX_RECORD: usize = 1 << 30;
 
@@ -74,7 +77,65 @@ pub struct Inheritance {
 }
 
 /// The open question which of two processes serves.
-pub(super) struct Claim(UnixStream);
+pub(super) struct Claim(Conversation);
+
+/// It is answered. Dropping this tells the old process that it may end.
+pub(super) struct Settled {
+    _conversation: Conversation,
+}
+
+/// The stream between the two, with one deadline over all that they say.
+struct Conversation {
+    stream: UnixStream,
+    by: Instant,
+}
+
+impl Conversation {
+    /// Begins, if the other end is the same user's.
+    fn new(stream: UnixStream, within: Duration) -> Result<Self, TakeoverError> {
+        let peer = socket_peercred(&stream).map_err(io::Error::from)?;
+        if peer.uid != rustix::process::geteuid() {
+            return Err(TakeoverError::Stranger);
+        }
+        let conversation = Self { stream, by: Instant::now() + within };
+        conversation.limit()?;
+        Ok(conversation)
+    }
+
+    /// The next call may wait until the deadline.
+    fn limit(&self) -> io::Result<()> {
+        let left = self.by.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        self.stream.set_read_timeout(Some(left))?;
+        self.stream.set_write_timeout(Some(left))
+    }
+
+    fn expect(&mut self, word: u8) -> io::Result<()> {
+        let mut read = [0];
+        self.read_exact(&mut read)?;
+        if read[0] == word { Ok(()) } else { Err(io::Error::new(io::ErrorKind::InvalidData, "an unexpected word")) }
+    }
+}
+
+impl Read for Conversation {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.limit()?;
+        self.stream.read(into)
+    }
+}
+
+impl Write for Conversation {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.limit()?;
+        self.stream.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}
 
 impl Inheritance {
     /// Takes over from the process that listens at `path`; `None` when there is none.
@@ -82,32 +143,77 @@ impl Inheritance {
     /// # Errors
     /// There is one, but nothing could be taken over; it goes on serving.
     pub fn receive(path: &Path, limits: Limits, notice: String) -> Result<Option<Self>, TakeoverError> {
-        match fs::symlink_metadata(path) {
-            Ok(found) if !found.file_type().is_socket() => return Err(TakeoverError::NotASocket(path.to_owned())),
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
-        }
-        let mut stream = match UnixStream::connect(path) {
+        only_a_socket(path)?;
+        let stream = match UnixStream::connect(path) {
             Ok(stream) => stream,
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
                 return Ok(None);
             }
             Err(error) => return Err(error.into()),
         };
-        prepare(&stream)?;
-        stream.write_all(GREETING)?;
-        let listener = receive_listener(&stream)?;
-        let relay = Relay::restore(limits, notice, || read_record(&mut stream))?;
-        Ok(Some(Self { listener, relay, claim: Claim(stream) }))
+        let mut old = Conversation::new(stream, PATIENCE_OF_NEW)?;
+        old.write_all(GREETING)?;
+        let listener = receive_listener(&old.stream)?;
+        let relay = Relay::restore(limits, notice, || read_record(&mut old))?;
+        Ok(Some(Self { listener, relay, claim: Claim(old) }))
+    }
+}
+
+/// There may be a socket at `path`, or nothing.
+fn only_a_socket(path: &Path) -> Result<(), TakeoverError> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.file_type().is_socket() => Err(TakeoverError::NotASocket(path.to_owned())),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(()),
     }
 }
 
 impl Claim {
     /// Says that everything is ready, and waits for the word. From `Ok` on this process serves.
-    pub(super) fn settle(mut self) -> Result<(), TakeoverError> {
+    pub(super) fn settle(mut self) -> Result<Settled, TakeoverError> {
         self.0.write_all(&[READY])?;
-        expect(&mut self.0, COMMIT)?;
-        Ok(self.0.write_all(&[SERVING])?)
+        self.0.expect(COMMIT)?;
+        self.0.write_all(&[SERVING])?;
+        Ok(Settled { _conversation: self.0 })
+    }
+}
+
+/// A socket for successors that does not have its name yet, so that everything that can fail has been done before this process serves.
+pub(super) struct UnnamedSocket {
+    listener: UnixListener,
+    unnamed: PathBuf,
+    path: PathBuf,
+}
+
+impl UnnamedSocket {
+    /// Opens a socket beside `path`, for this user alone.
+    pub(super) fn open(path: &Path) -> Result<Self, TakeoverError> {
+        only_a_socket(path)?;
+        let unnamed = path.with_extension(format!("{}.new", std::process::id()));
+        // One of a process that had the same id and was killed.
+        if fs::symlink_metadata(&unnamed).is_ok_and(|found| found.file_type().is_socket()) {
+            fs::remove_file(&unnamed)?;
+        }
+        let listener = UnixListener::bind(&unnamed)?;
+        let socket = Self { listener, unnamed, path: path.to_owned() };
+        fs::set_permissions(&socket.unnamed, fs::Permissions::from_mode(0o600))?;
+        socket.listener.set_nonblocking(true)?;
+        Ok(socket)
+    }
+
+    /// Gives it its name, in the place of the one before. Successors have `patience` for all that they do.
+    pub(super) fn name(self, patience: Option<Duration>) -> Result<TakeoverSocket, TakeoverError> {
+        only_a_socket(&self.path)?;
+        let listener = tokio::net::UnixListener::from_std(self.listener.try_clone()?)?;
+        fs::rename(&self.unnamed, &self.path)?;
+        Ok(TakeoverSocket { listener, path: self.path.clone(), patience: patience.unwrap_or(PATIENCE) })
+    }
+}
+
+impl Drop for UnnamedSocket {
+    fn drop(&mut self) {
+        // Nothing is there once it has its name.
+        let _ = fs::remove_file(&self.unnamed);
     }
 }
 
@@ -115,33 +221,19 @@ impl Claim {
 pub(super) struct TakeoverSocket {
     listener: tokio::net::UnixListener,
     path: PathBuf,
+    patience: Duration,
 }
 
 impl TakeoverSocket {
-    /// Puts a socket at `path`, for this user alone, in the place of the one before.
-    pub(super) fn bind(path: &Path) -> Result<Self, TakeoverError> {
-        // Under its name only when nobody else can open it.
-        let unfinished = path.with_extension(format!("{}.new", std::process::id()));
-        let listener = UnixListener::bind(&unfinished)?;
-        let named = fs::set_permissions(&unfinished, fs::Permissions::from_mode(0o600))
-            .and_then(|()| fs::rename(&unfinished, path))
-            .and_then(|()| listener.set_nonblocking(true))
-            .and_then(|()| tokio::net::UnixListener::from_std(listener));
-        match named {
-            Ok(listener) => Ok(Self { listener, path: path.to_owned() }),
-            Err(error) => {
-                let _ = fs::remove_file(&unfinished);
-                Err(error.into())
-            }
-        }
-    }
-
     /// Waits for a process of the same user that wants to take over.
     pub(super) async fn successor(&self) -> Successor {
         loop {
+            let patience = self.patience;
             let attempt = async {
                 let stream = self.listener.accept().await?.0.into_std()?;
-                tokio::task::spawn_blocking(|| Successor::greet(stream)).await.map_err(io::Error::other)?
+                tokio::task::spawn_blocking(move || Successor::greet(stream, patience))
+                    .await
+                    .map_err(io::Error::other)?
             };
             match attempt.await {
                 Ok(successor) => return successor,
@@ -157,52 +249,44 @@ impl TakeoverSocket {
 }
 
 /// A process that wants to take over.
-pub(super) struct Successor(UnixStream);
+pub(super) struct Successor(Conversation);
 
 impl Successor {
-    fn greet(mut stream: UnixStream) -> Result<Self, TakeoverError> {
+    fn greet(stream: UnixStream, patience: Duration) -> Result<Self, TakeoverError> {
         stream.set_nonblocking(false)?;
-        prepare(&stream)?;
+        let mut new = Conversation::new(stream, patience)?;
         let mut greeting = [0; GREETING.len()];
-        stream.read_exact(&mut greeting)?;
+        new.read_exact(&mut greeting)?;
         if greeting != *GREETING {
             return Err(TakeoverError::Version);
         }
-        Ok(Self(stream))
+        new.by = Instant::now() + patience;
+        Ok(Self(new))
     }
 
     /// Hands over. Nothing may change in the relay meanwhile. After an error this process goes on serving.
-    pub(super) fn hand_over(mut self, listener: &impl AsFd, relay: &Relay) -> Result<(), TakeoverError> {
-        send_listener(&self.0, listener)?;
-        relay.save(|record| write_record(&mut self.0, record))?;
-        expect(&mut self.0, READY)?;
-        let told = self.0.write_all(&[COMMIT]).and_then(|()| expect(&mut self.0, SERVING));
+    pub(super) fn hand_over(&mut self, listener: &impl AsFd, relay: &Relay) -> Result<(), TakeoverError> {
+        let new = &mut self.0;
+        send_listener(&new.stream, listener)?;
+        relay.save(|record| write_record(new, record))?;
+        new.expect(READY)?;
+        let told = new.write_all(&[COMMIT]).and_then(|()| new.expect(SERVING));
         if let Err(error) = told {
             // From here on `serving` cannot be written any more; if it was, it lies here.
-            self.0.shutdown(Shutdown::Read)?;
-            if expect(&mut self.0, SERVING).is_err() {
+            new.stream.shutdown(Shutdown::Read)?;
+            let mut word = [0];
+            if !matches!(new.stream.read(&mut word), Ok(1)) || word[0] != SERVING {
                 return Err(error.into());
             }
         }
         Ok(())
     }
-}
 
-/// Deadlines, and the check that the other end is the same user's.
-fn prepare(stream: &UnixStream) -> Result<(), TakeoverError> {
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    let peer = socket_peercred(stream).map_err(io::Error::from)?;
-    if peer.uid != rustix::process::geteuid() {
-        return Err(TakeoverError::Stranger);
+    /// Waits until the new process has told whoever manages it; this one would be missed if it ended before.
+    pub(super) fn dismissed(mut self, within: Duration) {
+        self.0.by = Instant::now() + within;
+        let _ = self.0.read(&mut [0]);
     }
-    Ok(())
-}
-
-fn expect(stream: &mut UnixStream, word: u8) -> io::Result<()> {
-    let mut read = [0];
-    stream.read_exact(&mut read)?;
-    if read[0] == word { Ok(()) } else { Err(io::Error::new(io::ErrorKind::InvalidData, "an unexpected word")) }
 }
 
 fn send_listener(stream: &UnixStream, listener: &impl AsFd) -> io::Result<()> {
@@ -228,14 +312,14 @@ fn receive_listener(stream: &UnixStream) -> Result<TcpListener, TakeoverError> {
     Ok(TcpListener::from(socket))
 }
 
-fn write_record(stream: &mut UnixStream, record: &Record) -> io::Result<()> {
+fn write_record(stream: &mut impl Write, record: &Record) -> io::Result<()> {
     let bytes = Zeroizing::new(postcard::to_allocvec(record).map_err(io::Error::other)?);
     let length = u32::try_from(bytes.len()).map_err(io::Error::other)?;
     stream.write_all(&length.to_le_bytes())?;
     stream.write_all(&bytes)
 }
 
-fn read_record(stream: &mut UnixStream) -> Result<Record, TakeoverError> {
+fn read_record(stream: &mut impl Read) -> Result<Record, TakeoverError> {
     let mut length = [0; 4];
     stream.read_exact(&mut length)?;
     let length = u32::from_le_bytes(length) as usize;

@@ -70,7 +70,7 @@ fn members_leave_while_a_fan_out_runs() {
                 let reached = frame["data"]["reached"].as_array().unwrap();
                 let absent = frame["data"]["absent"].as_array().unwrap();
                 assert_eq!(reached.len() + absent.len(), ids.len());
-                assert_eq!(absent.len(), gone.len());
+                // Who has ended and is not yet told of as gone is absent already.
                 assert!(gone.iter().all(|user| absent.contains(user)));
             }
             other => panic!("{other}"),

@@ -110,7 +110,7 @@ impl World {
 impl Peer {
     /// Sends a frame; the session that it resumed, if it did.
     pub(super) fn send(&self, frame: &Value) -> Option<Arc<Session>> {
-        self.session.handle(&frame.to_string()).resumed
+        self.session.handle(self.connection, &frame.to_string()).resumed
     }
 
     /// Sends a command without an id.

@@ -215,9 +215,9 @@ fn run(steps: &[Step]) {
             Step::Forget { bytes, events, written_only } if model.retains => {
                 let bounds = Bounds { bytes, events };
                 let before = window.bytes();
-                let holds = window.forget_messages(bounds, GapReason::Window, written_only);
+                let holds = window.keep_within(bounds, GapReason::Window, written_only);
                 assert!(window.bytes() <= before);
-                assert_eq!(holds, !window.holds_beyond(bounds));
+                assert_eq!(holds, !window.holds_beyond(bounds, written_only));
                 forget(&mut model, &window, written_only);
                 let some_left =
                     |items: &[Item]| items.iter().any(|item| matches!(item, Item::Event { message: true, .. }));
@@ -272,7 +272,7 @@ fn forgetting_keeps_joins_and_leaves_in_their_places() {
         window.push(frame(number, 10), number % 4 != 0);
     }
     let none = Bounds { bytes: 0, events: usize::MAX };
-    assert!(!window.forget_messages(none, GapReason::Window, false));
+    assert!(!window.keep_within(none, GapReason::Window, false));
     assert_eq!(deliveries(&mut window), ["1-3 window", "4", "5-7 window", "8"]);
     window.rewind(2).unwrap();
     assert_eq!(deliveries(&mut window), ["3-3 window", "4", "5-7 window", "8"], "a gap is known in part");

@@ -146,7 +146,7 @@ impl Connection {
     }
 
     fn too_large(&mut self, now: Instant) {
-        self.session.refuse_frame(ErrorCode::TooLarge);
+        self.session.refuse_frame(self.id, ErrorCode::TooLarge);
         self.close(CloseReason::TooLarge, now);
     }
 
@@ -170,7 +170,7 @@ impl Connection {
             Opcode::Binary if self.fragments.is_some() => self.close(CloseReason::ProtocolError, now),
             Opcode::Binary => {
                 self.bucket.charge(0, now);
-                self.session.refuse_frame(ErrorCode::BinaryFrame);
+                self.session.refuse_frame(self.id, ErrorCode::BinaryFrame);
                 if !frame.fin {
                     self.close(CloseReason::ProtocolError, now);
                 }
@@ -191,11 +191,7 @@ impl Connection {
     fn text(&mut self, payload: &[u8], scratch: &mut Scratch, now: Instant) {
         let Ok(text) = std::str::from_utf8(payload) else { return self.close(CloseReason::NotUtf8, now) };
         self.first_command_by = None;
-        // A session that went on elsewhere takes no more commands from here: the client may be sending them again there.
-        if let Some(reason) = self.session.closing(self.id) {
-            return self.close(reason, now);
-        }
-        let outcome = self.session.handle(text);
+        let outcome = self.session.handle(self.id, text);
         self.bucket.charge(outcome.bytes_out, now);
         if let Some(resumed) = outcome.resumed {
             // What this connection's own session still had to say comes before what the resumed one has.

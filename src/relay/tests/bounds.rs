@@ -1,0 +1,99 @@
+//! What all windows may hold together, and whose commands a session carries out.
+
+use serde_json::json;
+
+use super::world::{Peer, World, told};
+
+#[test]
+fn commands_of_a_connection_that_lost_its_session_do_nothing() {
+    let world = World::new(&[]);
+    let (alice, bob) = (world.peer(), world.resumable());
+    let (room, alice_id) = alice.create(&json!({}));
+    bob.join(&room, &alice.forever_key(&room));
+    alice.read();
+    let frame = json!({
+        "cmd": "send-message", "id": "1", "data": {"room_id": room, "to_user_id": alice_id, "content": "once"}
+    });
+    let again = world.resume(&bob.token, 1).unwrap();
+    // The client repeats on the new connection what it had sent on the old one, where it lies unread.
+    again.send(&frame);
+    bob.send(&frame);
+    bob.say("leave-room", json!({"room_id": room}));
+    bob.session.refuse_frame(bob.connection, crate::protocol::codes::ErrorCode::BinaryFrame);
+    assert_eq!(told(&alice.read()), ["once"]);
+    assert_eq!(told(&again.read()), ["resumed", "sent"]);
+    assert_eq!(again.session.rooms(), 1);
+    again.leave();
+    alice.drop();
+    world.is_empty();
+}
+
+/// A room with `members` members that can come back and have read everything.
+fn room_of(world: &World, members: usize) -> (Peer, String, String, Vec<(Peer, String)>) {
+    let alice = world.peer();
+    let (room, _) = alice.create(&json!({}));
+    let key = alice.forever_key(&room);
+    let peers: Vec<_> = (0..members).map(|_| world.resumable()).collect();
+    let peers: Vec<_> = peers.into_iter().map(|peer| (peer.join(&room, &key), peer)).map(|(id, p)| (p, id)).collect();
+    for (n, (peer, _)) in peers.iter().enumerate() {
+        peer.read();
+        peer.say("ack", json!({"seq": members - n}));
+    }
+    alice.read();
+    (alice, room, key, peers)
+}
+
+#[test]
+fn full_queues_count_from_the_moment_their_readers_drop() {
+    const BUDGET: usize = 65_536;
+    let world = World::new(&["windows_bytes=65536"]);
+    let (alice, room, _, peers) = room_of(&world, 10);
+    for (_, id) in &peers {
+        for _ in 0..20 {
+            alice.send_message(&room, id, &"x".repeat(1_000));
+        }
+    }
+    // Nobody was away: what waits to be written is bounded by the queues.
+    assert!(world.relay.stats().window_bytes > BUDGET);
+    for (peer, _) in &peers {
+        peer.drop();
+    }
+    assert!(world.relay.stats().window_bytes <= BUDGET);
+    assert_eq!(world.relay.stats().away, peers.len());
+    let back = world.resume(&peers[0].0.token, 10).unwrap();
+    let frames = back.read();
+    assert_eq!(told(&frames), ["resumed", "gap"]);
+    assert_eq!(frames[1]["data"], json!({"from": 11, "to": 30, "reason": "memory"}));
+    back.leave();
+    alice.drop();
+    world.window_passes();
+    world.is_empty();
+}
+
+#[test]
+fn joins_and_leaves_that_fill_the_memory_of_all_end_the_largest() {
+    const BUDGET: usize = 65_536;
+    let world = World::new(&["windows_bytes=65536", "members_per_room=64"]);
+    let (alice, room, key, peers) = room_of(&world, 8);
+    let (carol, _, _, quiet) = room_of(&world, 1);
+    for (peer, _) in peers.iter().chain(&quiet) {
+        peer.drop();
+    }
+    for _ in 0..200 {
+        let guest = world.peer();
+        guest.join(&room, &key);
+        guest.leave();
+        world.relay.expire(world.relay.now());
+        let held = world.relay.stats().window_bytes;
+        assert!(held <= BUDGET + BUDGET / 8, "{held} bytes");
+    }
+    assert!(world.relay.stats().away < peers.len() + quiet.len(), "some had to go");
+    let left = alice.read().iter().filter(|frame| frame["data"]["reason"] == "lost").count();
+    assert_eq!(left, peers.len() + quiet.len() - world.relay.stats().away);
+    // Who holds little stays.
+    world.resume(&quiet[0].0.token, 1).unwrap().leave();
+    alice.drop();
+    carol.drop();
+    world.window_passes();
+    world.is_empty();
+}
