@@ -112,7 +112,7 @@ pub enum LimitError {
     },
     /// A queue could not take the largest event.
     #[error(
-        "{name} must be at least {least}: that is the largest event, a `joined` of a room with members_per_room members"
+        "{name} must be at least {least}: that is the largest event, a `joined` of a full room or a message of frame_bytes"
     )]
     BelowEvent {
         /// The queue's bound.
@@ -148,7 +148,9 @@ impl Limits {
             given.push(name.to_owned());
         }
         limits.derive();
-        let least = limits.event_bytes;
+        // A message can be larger than a `joined` of small rooms, and nobody may be put out by one message that was allowed.
+        let message = limits.frame_bytes + ENTRY_BYTES + ESCAPED * limits.name_bytes;
+        let least = limits.event_bytes.max(message);
         for (name, bound) in [("queue_bytes", &mut limits.queue_bytes), ("window_bytes", &mut limits.window_bytes)] {
             if *bound < least {
                 if given.iter().any(|given| given == name) {

@@ -3,6 +3,16 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bounds;
+
+mod frames;
 mod go_client;
+mod http;
 mod matrix;
+
+mod races;
 mod refusals;
+mod resume;
+
+mod slow;
+mod stalls;

@@ -46,7 +46,7 @@ fn rows() -> Vec<Row> {
     ]
 }
 
-/// A room with an owner and a member, and somebody outside; another room for every case.
+/// A room with an owner and a member, and somebody outside; another room after every case that was not refused.
 struct Stage {
     server: TestServer,
     alice: Client,
@@ -54,13 +54,14 @@ struct Stage {
     carol: Client,
     words: Vec<(&'static str, String)>,
     room: Option<Room>,
+    used: bool,
 }
 
 impl Stage {
     async fn new() -> Self {
         let server = TestServer::start(&[]).await;
         let (alice, bob, carol) = (server.client().await, server.client().await, server.client().await);
-        Self { server, alice, bob, carol, words: Vec::new(), room: None }
+        Self { server, alice, bob, carol, words: Vec::new(), room: None, used: false }
     }
 
     async fn set(&mut self) {
@@ -83,9 +84,11 @@ impl Stage {
         self.room = Some(room);
     }
 
-    /// Asks on a newly set stage, with the words put in; the answer's name, its code and its text.
+    /// Asks on a set stage, with the words put in; the answer's name, its code and its text.
     async fn case(&mut self, who: For, cmd: &str, data: &Value) -> (String, String, String) {
-        self.set().await;
+        if self.room.is_none() || self.used {
+            self.set().await;
+        }
         let mut text = data.to_string();
         for (word, value) in &self.words {
             text = text.replace(&format!("\"{word}\""), &json!(value).to_string());
@@ -96,6 +99,7 @@ impl Stage {
             Anybody => &mut self.carol,
         };
         let answer = client.ask(cmd, serde_json::from_str(&text).unwrap()).await;
+        self.used = answer["data"]["code"].is_null();
         let part = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         (part(&answer["cmd"]), part(&answer["data"]["code"]), part(&answer["data"]["msg"]))
     }

@@ -141,6 +141,19 @@ impl Client {
         }
     }
 
+    /// Reads to the end, and returns all frames on the way.
+    pub async fn read_until_closed(&mut self) -> Vec<Value> {
+        self.closed().await;
+        self.waiting.drain(..).collect()
+    }
+
+    /// Keeps reading, and thereby answering pings, for this long; nothing may come.
+    pub async fn hears_nothing_for(&mut self, time: std::time::Duration) {
+        if let Ok(frame) = tokio::time::timeout(time, self.read()).await {
+            panic!("{frame:?} came");
+        }
+    }
+
     /// Closes with a code, and reads to the end.
     pub async fn close(mut self, code: u16) {
         use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -260,6 +273,12 @@ impl Wire {
     pub async fn write(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).await.unwrap();
         self.stream.flush().await.unwrap();
+    }
+
+    /// Writes where the other side may be gone already.
+    pub async fn try_write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.stream.write_all(bytes).await?;
+        self.stream.flush().await
     }
 
     /// The next frame: its first byte and its payload; none at the end.

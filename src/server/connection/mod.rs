@@ -248,12 +248,14 @@ impl Connection {
             return until;
         }
         let limits = self.relay.limits();
-        let alive = match self.pinged {
-            Some(pinged) => pinged + Duration::from_secs(limits.pong_timeout_s),
-            None => self.last_heard + Duration::from_secs(limits.ping_interval_s),
+        let alive = match (self.paused_until, self.pinged) {
+            // Whoever is not read cannot be heard.
+            (Some(paused_until), _) => paused_until,
+            (None, Some(pinged)) => pinged + Duration::from_secs(limits.pong_timeout_s),
+            (None, None) => self.last_heard + Duration::from_secs(limits.ping_interval_s),
         };
         let written = self.output.blocked_since.map(|since| since + Duration::from_secs(limits.write_timeout_s));
-        [self.first_command_by, self.paused_until, written].into_iter().flatten().fold(alive, Instant::min)
+        [self.first_command_by, written].into_iter().flatten().fold(alive, Instant::min)
     }
 
     /// Acts on the deadlines that are past.
@@ -271,14 +273,18 @@ impl Connection {
         }
         if self.first_command_by.is_some_and(|by| by <= now) {
             self.close(CloseReason::FirstCommandTimeout, now);
+        } else if let Some(until) = self.paused_until {
+            if until <= now {
+                self.paused_until = None;
+                self.stalled = true;
+                (self.last_heard, self.pinged) = (now, None);
+                return Next::Read;
+            }
         } else if past(self.pinged, pong_timeout) {
             self.close(CloseReason::PingTimeout, now);
         } else if self.pinged.is_none() && past(Some(self.last_heard), ping_interval) {
             self.output.control(Opcode::Ping, &[]);
             self.pinged = Some(now);
-        } else if self.paused_until.take_if(|until| *until <= now).is_some() {
-            self.stalled = true;
-            return Next::Read;
         }
         Next::Wait
     }

@@ -7,7 +7,7 @@ use rustls::ServerConnection;
 
 use super::{Connection, GROWTH, Next, Scratch, State};
 use crate::protocol::codes::{CloseReason, ErrorCode, LeaveReason};
-use crate::protocol::frame::{ClientFrame, FrameError, Opcode, read_client_frame, unmask};
+use crate::protocol::frame::{ClientFrame, FrameError, MAX_CONTROL_PAYLOAD, Opcode, read_client_frame, unmask};
 
 impl Connection {
     /// Takes in what was read before this connection came to its worker.
@@ -122,7 +122,10 @@ impl Connection {
                 break;
             }
             let rest = &mut buffer[at..];
-            match read_client_frame(rest, self.max_payload()) {
+            let most = self.max_payload();
+            // A control frame has its own bound, however much of a message has come.
+            match read_client_frame(rest, most.max(MAX_CONTROL_PAYLOAD)) {
+                Ok(Some(frame)) if !frame.opcode.is_control() && frame.payload.len() > most => self.too_large(now),
                 Ok(Some(frame)) if frame.payload.end <= rest.len() => {
                     at += frame.payload.end;
                     let payload = &mut rest[frame.payload.clone()];
@@ -153,13 +156,17 @@ impl Connection {
     fn frame(&mut self, frame: &ClientFrame, payload: &[u8], scratch: &mut Scratch, now: Instant) {
         match frame.opcode {
             Opcode::Text if frame.fin && self.fragments.is_none() => self.text(payload, scratch, now),
-            Opcode::Text if self.fragments.is_none() => self.fragments = Some(payload.to_vec()),
+            Opcode::Text if self.fragments.is_none() => {
+                self.bucket.charge(0, now);
+                self.fragments = Some(payload.to_vec());
+            }
             Opcode::Continuation => match self.fragments.take() {
                 Some(mut fragments) => {
                     fragments.extend_from_slice(payload);
                     if frame.fin {
                         self.text(&fragments, scratch, now);
                     } else {
+                        self.bucket.charge(0, now);
                         self.fragments = Some(fragments);
                     }
                 }
