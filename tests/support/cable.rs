@@ -1,7 +1,8 @@
-//! A bad cable: a TCP relay that breaks each connection after a number of bytes that a seed decides.
+//! A bad cable: a TCP relay that breaks each connection after a number of bytes and in a way that a seed decides.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use subrosa::client::{Address, Config, Pin, Trust};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -64,9 +65,25 @@ impl Cable {
     }
 }
 
-/// Carries bytes both ways until an end closes or the connection has had its share.
+/// How a connection breaks when it has had its share.
+#[derive(Clone, Copy)]
+enum Break {
+    /// Both ends see it closed.
+    Cut,
+    /// Both ends see it reset.
+    Reset,
+    /// The server sees that nothing more comes, the client sees nothing at all.
+    HalfClose,
+    /// Neither end sees anything: the bytes just stop.
+    Stall,
+}
+
+/// Carries bytes both ways until an end closes or the connection has had its share; `random` decides how much that is, how it breaks,
+/// and whether its bytes come late.
 async fn carry(mut near: TcpStream, mut far: TcpStream, random: u64, most: &AtomicU64) {
     let mut carried = 0;
+    let late = random >> 40 & 7 == 0;
+    let kind = [Break::Cut, Break::Reset, Break::HalfClose, Break::Stall][(random >> 50 & 3) as usize];
     let (mut out, mut back) = ([0; 4096], [0; 4096]);
     loop {
         let (bytes, to) = tokio::select! {
@@ -74,12 +91,34 @@ async fn carry(mut near: TcpStream, mut far: TcpStream, random: u64, most: &Atom
             read = far.read(&mut back) => match read { Ok(1..) => (&back[..read.unwrap_or(0)], &mut near), _ => return },
         };
         let most = most.load(Ordering::Relaxed);
+        if late && most > 0 {
+            tokio::time::sleep(Duration::from_millis(random >> 32 & 3)).await;
+        }
         let left = if most == 0 { bytes.len() as u64 } else { (random % most + 1).saturating_sub(carried) };
         carried += bytes.len() as u64;
         let part = &bytes[..bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX))];
         // The last part may end anywhere: inside a record, a frame, or a greeting.
-        if to.write_all(part).await.is_err() || part.len() < bytes.len() {
+        if to.write_all(part).await.is_err() {
             return;
         }
+        if part.len() < bytes.len() {
+            return give_way(kind, near, far).await;
+        }
     }
+}
+
+async fn give_way(kind: Break, mut near: TcpStream, mut far: TcpStream) {
+    match kind {
+        Break::Cut => return,
+        Break::Reset => {
+            let _ = near.set_zero_linger();
+            let _ = far.set_zero_linger();
+            return;
+        }
+        Break::HalfClose => drop(far.shutdown().await),
+        Break::Stall => {}
+    }
+    // What still comes goes nowhere, until the client has had enough.
+    let mut nowhere = [0; 4096];
+    while let Ok(1..) = near.read(&mut nowhere).await {}
 }
