@@ -289,3 +289,61 @@ async fn events_wait_for_a_slow_application_without_loss() {
     }
     drop(server.await.unwrap());
 }
+
+#[tokio::test]
+async fn what_waits_for_the_application_outlives_its_connection() {
+    let script = Script::start().await;
+    let mut config = script.config();
+    config.max_event_bytes = 4 * 1024;
+    config.first_retry_within = Duration::from_millis(1);
+    let (client, mut events, mut line, _) = connected(&script, config).await;
+    let all: Vec<_> = (0..200).map(left).collect();
+    for event in &all {
+        line.send(event.clone()).await;
+    }
+    drop(line);
+    // The application reads nothing, so the client finds the broken connection only by writing.
+    let room = RoomId::random();
+    let write = async {
+        loop {
+            client.submit(list(&room)).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+    };
+    let (mut line, _) = tokio::select! {
+        greeted = script.greet() => greeted,
+        () = write => unreachable!(),
+    };
+    let resume = line.expect("resume").await;
+    let last = resume["data"]["last_seq"].as_u64().unwrap();
+    assert!(last < 200, "all of it fitted");
+    line.send(json!({"cmd": "resumed", "id": resume["id"], "data": {"seq": last}})).await;
+    let server = tokio::spawn({
+        let rest = all[last as usize..].to_vec();
+        async move {
+            for event in rest {
+                line.send(event).await;
+            }
+            line
+        }
+    });
+    let mut read = Vec::new();
+    while read.len() < 200 {
+        let next = tokio::time::timeout(Duration::from_secs(30), events.next()).await;
+        if let Incoming::Event(Event::UserLeft(left)) = next.expect("all of it comes").unwrap() {
+            read.push(left.user_id.to_string());
+        }
+    }
+    let sent: Vec<_> = all.iter().map(|event| event["data"]["user_id"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(read, sent);
+    drop(server.await.unwrap());
+}
+
+#[tokio::test]
+async fn a_large_command_arrives_whole() {
+    let script = Script::start().await;
+    let (client, _events, mut line, _) = connected(&script, script.config()).await;
+    let long = "x".repeat(300_000);
+    client.submit(Command::ListMembers(InRoom { room_id: long.as_str().into() })).await.unwrap();
+    assert_eq!(line.expect("list-members").await["data"]["room_id"], long);
+}

@@ -4,10 +4,10 @@
 use std::collections::VecDeque;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use futures_util::stream::SplitSink;
-use futures_util::{SinkExt, StreamExt};
+use futures_util::StreamExt;
 use rustls::ClientConfig;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -20,14 +20,13 @@ use super::dial::{self, Socket};
 use super::handle::{Config, Events};
 use super::request::{End, Incoming, printable};
 use super::session::{Out, Pending, Session};
+use super::write::write;
 use crate::protocol::codes::reconnect_after;
 use crate::protocol::event::Hello;
 use crate::protocol::limits::Limits;
 
 /// An acknowledgement waits this long for company.
 const ACK_WITHIN: Duration = Duration::from_millis(250);
-/// Frames of this many bytes together go out in one write.
-const BATCH_BYTES: usize = 64 * 1024;
 /// Time for the closing words.
 const GOODBYE: Duration = Duration::from_secs(2);
 /// What an event may have around its payload, in bytes.
@@ -63,6 +62,9 @@ impl EventQueue {
         let _ = self.events.send((incoming, permit));
     }
 }
+
+/// What came in and finds no room with the application, with its size in bytes. While there is any, nothing more is read.
+type Waiting = VecDeque<(Box<Incoming>, usize)>;
 
 /// Why one connection is over.
 enum Cause {
@@ -105,8 +107,15 @@ impl Connection {
     pub(super) async fn run(mut self, socket: Socket, mut session: Session, mut first: Vec<Out>) {
         let mut socket = socket;
         let mut backoff = Backoff::new(self.config.first_retry_within);
+        let mut waiting = Waiting::new();
         let end = loop {
-            let announced = match self.serve(socket, &mut session, std::mem::take(&mut first), &mut backoff).await {
+            let todo = std::mem::take(&mut first);
+            let cause = self.serve(socket, &mut session, todo, &mut backoff, &mut waiting).await;
+            // They are counted as arrived, so they must not go with the connection; they are what one frame gave.
+            for (incoming, _) in waiting.drain(..) {
+                self.events.push(*incoming, None);
+            }
+            let announced = match cause {
                 Cause::End(end) => break end,
                 Cause::Broken(_) if !session.resumable() => break End::SessionLost,
                 Cause::Broken(announced) => announced,
@@ -153,12 +162,18 @@ impl Connection {
     }
 
     /// One connection's life.
-    async fn serve(&mut self, socket: Socket, session: &mut Session, first: Vec<Out>, backoff: &mut Backoff) -> Cause {
+    async fn serve(
+        &mut self,
+        socket: Socket,
+        session: &mut Session,
+        first: Vec<Out>,
+        backoff: &mut Backoff,
+        waiting: &mut Waiting,
+    ) -> Cause {
         let (sink, mut stream) = socket.split();
         let (out, frames) = mpsc::unbounded_channel();
-        let mut writer = pin!(write(sink, frames, self.config.pong_within));
-        // What came in and finds no room with the application. While there is any, nothing more is read.
-        let mut waiting = VecDeque::new();
+        let moved = AtomicBool::new(false);
+        let mut writer = pin!(write(sink, frames, self.config.pong_within, &moved));
         let mut restart = None;
         let mut todo = first;
         let mut silent_since = Instant::now();
@@ -224,11 +239,14 @@ impl Connection {
                     None => tokio::task::yield_now().await,
                 },
                 () = sleep_until(silent_since + patience), if waiting.is_empty() => {
-                    if pinged {
+                    if moved.swap(false, Ordering::Relaxed) {
+                        (silent_since, pinged) = (Instant::now(), false);
+                    } else if pinged {
                         return Cause::Broken(restart);
+                    } else {
+                        pinged = true;
+                        let _ = out.send(Message::Ping(tungstenite::Bytes::new()));
                     }
-                    pinged = true;
-                    let _ = out.send(Message::Ping(tungstenite::Bytes::new()));
                 }
                 () = sleep_until(ack_at.unwrap_or(silent_since)), if ack_at.is_some() => {
                     ack_at = None;
@@ -273,25 +291,5 @@ fn broken(error: &tungstenite::Error, restart: Option<Duration>) -> Cause {
             Cause::End(End::Protocol)
         }
         _ => Cause::Broken(restart),
-    }
-}
-
-/// Writes frames, all that wait in one go. Ends when the connection breaks, stands still for `within`, or nothing can come any more.
-async fn write(mut sink: SplitSink<Socket, Message>, mut frames: mpsc::UnboundedReceiver<Message>, within: Duration) {
-    while let Some(frame) = frames.recv().await {
-        let batch = async {
-            let mut bytes = frame.len();
-            sink.feed(frame).await?;
-            while bytes < BATCH_BYTES {
-                let Ok(frame) = frames.try_recv() else { break };
-                bytes += frame.len();
-                sink.feed(frame).await?;
-            }
-            sink.flush().await
-        };
-        match timeout(within, batch).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) | Err(_) => return,
-        }
     }
 }

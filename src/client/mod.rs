@@ -39,6 +39,7 @@ mod request;
 mod room;
 mod session;
 mod tls;
+mod write;
 
 pub use address::{Address, AddressError, DEFAULT_PORT, Pin, PinError};
 pub use dial::ConnectError;

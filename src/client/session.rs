@@ -28,7 +28,7 @@ const ACK_BYTES: usize = 256 * 1024;
 const MAX_PENDING: usize = 1_024;
 /// Most bytes of commands that wait for their answer.
 const MAX_PENDING_BYTES: usize = 16 * 1024 * 1024;
-/// Most tokens of connections whose `resume` went unanswered; older ones are forgotten.
+/// Most tokens of connections whose `resume` went unanswered.
 const MAX_TOKENS: usize = 16;
 
 /// Where an answer goes.
@@ -135,7 +135,10 @@ impl Session {
     /// A new connection stands; `token` is that of its `hello`. Asks for the session.
     pub(crate) fn reconnected(&mut self, token: Token, out: &mut Vec<Out>) {
         self.tokens.insert(0, token);
-        self.tokens.truncate(MAX_TOKENS);
+        if self.tokens.len() > MAX_TOKENS {
+            // The oldest is good for as long as no `resume` was carried out, so it stays.
+            self.tokens.remove(MAX_TOKENS - 1);
+        }
         self.gap = false;
         for (_, sent) in self.pending.values_mut() {
             *sent = true;

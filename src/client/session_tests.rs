@@ -149,6 +149,23 @@ fn tries_the_newest_token_first_and_then_the_older() {
 }
 
 #[test]
+fn the_first_token_outlives_any_number_of_unanswered_attempts() {
+    let (mut session, first, mut out) = resumable();
+    for _ in 0..40 {
+        out.clear();
+        session.reconnected(token().0, &mut out);
+    }
+    let mut asked = vec![sent(&mut out).remove(0)];
+    for _ in 0..MAX_TOKENS - 2 {
+        let id = asked.last().unwrap()["id"].clone();
+        let refused = format!(r#"{{"cmd":"resume-error","id":{id},"data":{{"code":"denied","msg":""}}}}"#);
+        receive(&mut session, &mut out, &refused);
+        asked.push(sent(&mut out).remove(0));
+    }
+    assert_eq!(asked.last().unwrap()["data"]["token"], first.as_str());
+}
+
+#[test]
 fn after_success_only_the_newest_token_counts() {
     let (mut session, _, mut out) = resumable();
     let (second, second_text) = token();
