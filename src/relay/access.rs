@@ -44,6 +44,8 @@ impl Relay {
 
     /// Takes a member out of a room and tells the others; ends the room where that follows. Nothing happens when it is not in.
     pub(super) fn depart(&self, cell: &RoomCell, user: &UserId, reason: LeaveReason) {
+        // Everybody is told that the server stops; who is disconnected first then is no news of the room.
+        let quiet = reason == LeaveReason::Lost && self.is_stopping();
         // Dropped after the lock: it may be the last holder of its session.
         let _gone;
         let ended = {
@@ -57,6 +59,13 @@ impl Relay {
             }
             _gone = member;
             match aftermath {
+                _ if quiet => {
+                    if room.is_empty() {
+                        guard.take()
+                    } else {
+                        None
+                    }
+                }
                 Aftermath::GoesOn => {
                     Self::tell(room, &left, |_| true);
                     None

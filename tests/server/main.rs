@@ -4,15 +4,15 @@
 mod support;
 
 mod bounds;
-
+mod certificates;
 mod frames;
 mod go_client;
 mod http;
 mod matrix;
-
+mod process;
 mod races;
 mod refusals;
 mod resume;
-
+mod secrets;
 mod slow;
 mod stalls;

@@ -125,6 +125,11 @@ impl Client {
         self.get("ack", json!({"seq": 0}), "ack").await;
     }
 
+    /// Nothing is here that was not read.
+    pub fn has_read_all(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     /// Nothing has come and nothing waits.
     pub async fn silent(&mut self) {
         self.sync().await;
