@@ -1,21 +1,30 @@
 //! `subrosa serve`: runs a room server until it is told to stop.
+//!
+//! ```text
+//! certificate, port or takeover → hardening → threads → serving
+//! ```
+//!
+//! Whatever needs a file or a new socket comes before the hardening, and every thread after it.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use listenfd::ListenFd;
 use sd_notify::NotifyState;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Failure, log_to_stderr, say};
 use crate::protocol::limits::Limits;
+use crate::secret::hardening::{Hardening, harden};
 use crate::server::tls::{DEV_CERT, DEV_KEY, Identity};
 use crate::server::{DEFAULT_PORT, Inheritance, Options, Server};
 
 /// Where the development certificate lies.
 const CERTS: &str = "certs";
+
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 1024;
 
 /// Options of `serve`.
 #[derive(Debug, Args)]
@@ -45,6 +54,9 @@ pub(super) struct Serve {
     /// Event loops; by default one for each processor that may be used.
     #[arg(long, value_name = "COUNT", default_value_t = 0, hide_default_value = true)]
     workers: usize,
+    /// Does not start unless every hardening measure works: no dumps, no swap, no files, no outgoing connections, filtered system calls.
+    #[arg(long)]
+    require_hardening: bool,
 }
 
 /// An origin as browsers write it: scheme, host and port, nothing behind.
@@ -68,27 +80,42 @@ impl Serve {
         };
         let pin = identity.pin();
         let tls = identity.server_config()?;
+        let workers = match self.workers {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            given => given,
+        };
         let options = Options {
             notice: self.notice,
             allowed_origins: self.allow_origins,
-            workers: self.workers,
+            workers,
             takeover: self.takeover,
             takeover_within: None,
         };
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let inheritance = match &options.takeover {
+            Some(path) => Inheritance::receive(path, limits.clone(), options.notice.clone())?,
+            None => None,
+        };
+        let listener = if inheritance.is_none() { Some(listen(self.listen)?) } else { None };
+        let hardening = harden(options.takeover.as_deref().map(folder_of));
+        if self.require_hardening {
+            hardening.insist()?;
+        }
+        for missing in hardening.missing() {
+            tracing::warn!("not hardened: {missing}");
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build()?;
         runtime.block_on(async {
             // Before the word that it listens, so that whoever reads it can already stop it.
             let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-            let inheritance = match &options.takeover {
-                Some(path) => Inheritance::receive(path, limits.clone(), options.notice.clone())?,
-                None => None,
-            };
             let inherited = inheritance.is_some();
-            let server = match inheritance {
-                Some(inheritance) => Server::inherit(inheritance, tls, options)?,
-                None => Server::new(listen(self.listen).await?, tls, limits, options),
+            let server = match (inheritance, listener) {
+                (Some(inheritance), _) => Server::inherit(inheritance, tls, options)?,
+                (None, Some(listener)) => {
+                    Server::new(tokio::net::TcpListener::from_std(listener)?, tls, limits, options)
+                }
+                (None, None) => return Err("there is nothing to listen on".into()),
             };
-            let welcome = welcome(server.local_addr()?, &pin, self.cert.is_none(), inherited);
+            let welcome = welcome(server.local_addr()?, &pin, self.cert.is_none(), inherited, &hardening);
             let stop = async {
                 tokio::select! {
                     _ = interrupt.recv() => {}
@@ -113,13 +140,24 @@ impl Serve {
 }
 
 /// The socket that a service manager opened for this process (systemd's socket activation), or a new one.
-async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
-    if let Some(listener) = ListenFd::from_env().take_tcp_listener(0)? {
-        listener.set_nonblocking(true)?;
-        return Ok(TcpListener::from_std(listener)?);
-    }
-    let listener = TcpListener::bind(address).await;
-    Ok(listener.map_err(|error| format!("cannot listen on {address}: {error}"))?)
+fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
+    let listener = match ListenFd::from_env().take_tcp_listener(0)? {
+        Some(listener) => listener,
+        None => {
+            let bound = TcpListener::bind(address).and_then(|listener| {
+                rustix::net::listen(&listener, BACKLOG)?;
+                Ok(listener)
+            });
+            bound.map_err(|error| format!("cannot listen on {address}: {error}"))?
+        }
+    };
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+/// The folder that a path lies in.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Tells the service manager, where there is one.
@@ -139,7 +177,7 @@ fn development() -> Result<Identity, Failure> {
     Ok(identity)
 }
 
-fn welcome(address: SocketAddr, pin: &str, development: bool, inherited: bool) -> String {
+fn welcome(address: SocketAddr, pin: &str, development: bool, inherited: bool, hardening: &Hardening) -> String {
     let host = if address.ip().is_unspecified() || address.ip().is_loopback() {
         format!("localhost:{}", address.port())
     } else {
@@ -150,6 +188,7 @@ fn welcome(address: SocketAddr, pin: &str, development: bool, inherited: bool) -
     format!(
         "{}Subrosa {} listens on {address}: https://{host}/ and wss://{host}/v1\n\
          Certificate pin (SHA-256 of its public key): {pin}\n\
+         {hardening}\n\
          Open a room:  subrosa chat create --as alice{}\n",
         if inherited { "Took over from the process before.\n" } else { "" },
         env!("CARGO_PKG_VERSION"),

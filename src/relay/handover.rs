@@ -6,7 +6,6 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use secrecy::{ExposeSecret, SecretBox};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -78,7 +77,7 @@ impl Relay {
         write(&Record::Start {
             format: FORMAT,
             now: self.now(),
-            tag_seed: Zeroizing::new(*self.tags.seed().expose_secret()),
+            tag_seed: Zeroizing::new(*self.tags.seed()),
             next_session: self.next_session.load(Ordering::Acquire) as u64,
         })?;
         let (mut sessions, mut rooms) = (0, 0);
@@ -113,8 +112,7 @@ impl Relay {
         if format != FORMAT {
             return Err(RestoreError::Format.into());
         }
-        let seed = SecretBox::init_with_mut(|seed: &mut [u8; 32]| seed.copy_from_slice(&*tag_seed));
-        let relay = Self::with_tags(limits, notice, TagKey::from_seed(seed));
+        let relay = Self::with_tags(limits, notice, TagKey::from_seed(&tag_seed));
         relay.next_session.store(next_session as usize, Ordering::Release);
         let shift = relay.now() as i64 - now as i64;
         let (mut sessions, mut rooms) = (0, 0);

@@ -6,9 +6,9 @@ use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey},
     hkdf::{HKDF_SHA256, Salt},
 };
-use secrecy::{ExposeSecret as _, ExposeSecretMut as _, SecretBox};
 
 use super::{Random, SealedError};
+use crate::secret::Locked;
 
 /// Bytes of an AES-GCM nonce.
 pub(crate) const NONCE_BYTES: usize = 12;
@@ -18,27 +18,21 @@ pub(crate) const TAG_BYTES: usize = 16;
 const CARD_INFO: &[u8] = b"subrosa v1 card";
 const MESSAGE_INFO: &[u8] = b"subrosa v1 message";
 
-/// 32 secret bytes: wiped on drop, never cloned, compared or shown.
-pub(crate) struct Secret32(SecretBox<[u8; 32]>);
+/// 32 secret bytes on a locked page: wiped on drop, never cloned, compared or shown.
+pub(crate) struct Secret32(Locked<32>);
 
 impl Secret32 {
     pub(crate) fn random(random: &mut dyn Random) -> Self {
-        let mut secret = SecretBox::new(Box::new([0; 32]));
-        random.fill(secret.expose_secret_mut());
-        Self(secret)
+        Self(Locked::init(|secret| random.fill(secret)))
     }
 
     pub(crate) fn from_slice(bytes: &[u8]) -> Result<Self, SealedError> {
-        let mut secret = SecretBox::new(Box::new([0; 32]));
-        if bytes.len() != 32 {
-            return Err(SealedError::Length);
-        }
-        secret.expose_secret_mut().copy_from_slice(bytes);
-        Ok(Self(secret))
+        let bytes: &[u8; 32] = bytes.try_into().map_err(|_| SealedError::Length)?;
+        Ok(Self(Locked::init(|secret| secret.copy_from_slice(bytes))))
     }
 
     pub(crate) fn expose(&self) -> &[u8; 32] {
-        self.0.expose_secret()
+        self.0.expose()
     }
 }
 

@@ -8,20 +8,20 @@ use std::fmt;
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use secrecy::{ExposeSecret, SecretBox};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
+use super::Locked;
 use crate::protocol::ids::{ID_BYTES, ID_CHARS};
 
-/// A secret of 24 random bytes that admits whoever shows it. Wiped on drop, never printed, not cloneable.
-pub struct Token(SecretBox<[u8; ID_BYTES]>);
+/// A secret of 24 random bytes that admits whoever shows it, on a locked page. Wiped on drop, never printed, not cloneable.
+pub struct Token(Locked<ID_BYTES>);
 
 impl Token {
     /// A new token from the operating system's randomness.
     pub fn random() -> Self {
-        Self(SecretBox::init_with_mut(|bytes: &mut [u8; ID_BYTES]| {
+        Self(Locked::init(|bytes| {
             aws_lc_rs::rand::fill(bytes).expect("the operating system's random generator answers");
         }))
     }
@@ -32,7 +32,7 @@ impl Token {
             return None;
         }
         let mut valid = false;
-        let token = SecretBox::init_with_mut(|bytes: &mut [u8; ID_BYTES]| {
+        let token = Locked::init(|bytes| {
             valid = URL_SAFE_NO_PAD.decode_slice(text, bytes) == Ok(ID_BYTES);
         });
         valid.then_some(Self(token))
@@ -41,18 +41,18 @@ impl Token {
     /// The written form, 32 characters, in a buffer that wipes itself.
     pub fn expose(&self) -> Zeroizing<String> {
         let mut text = Zeroizing::new(String::with_capacity(ID_CHARS));
-        URL_SAFE_NO_PAD.encode_string(self.0.expose_secret(), &mut text);
+        URL_SAFE_NO_PAD.encode_string(self.0.expose(), &mut text);
         text
     }
 
     /// Compares in constant time.
     pub fn matches(&self, other: &Self) -> bool {
-        self.0.expose_secret().ct_eq(other.0.expose_secret()).into()
+        self.0.expose().ct_eq(other.0.expose()).into()
     }
 
     /// A second holder of the same secret, for the one place that must keep a key and also show it.
     pub fn duplicate(&self) -> Self {
-        Self(SecretBox::init_with_mut(|bytes: &mut [u8; ID_BYTES]| bytes.copy_from_slice(self.0.expose_secret())))
+        Self(Locked::init(|bytes| bytes.copy_from_slice(self.0.expose())))
     }
 }
 
@@ -89,33 +89,32 @@ impl<'de> Deserialize<'de> for Token {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Tag([u8; 16]);
 
-/// The key under which this process files its tokens; random at start, or taken over from the process before.
-pub struct TagKey {
-    seed: SecretBox<[u8; 32]>,
-    key: hmac::Key,
-}
+/// The key under which this process files its tokens; random at start, or taken over from the process before. On a locked page.
+pub struct TagKey(Locked<32>);
 
 impl TagKey {
     /// A new key from the operating system's randomness.
     pub fn random() -> Self {
-        Self::from_seed(SecretBox::init_with_mut(|seed: &mut [u8; 32]| {
+        Self(Locked::init(|seed| {
             aws_lc_rs::rand::fill(seed).expect("the operating system's random generator answers");
         }))
     }
 
     /// The key that another process had.
-    pub fn from_seed(seed: SecretBox<[u8; 32]>) -> Self {
-        Self { key: hmac::Key::new(hmac::HMAC_SHA256, seed.expose_secret()), seed }
+    pub fn from_seed(seed: &[u8; 32]) -> Self {
+        Self(Locked::init(|own| own.copy_from_slice(seed)))
     }
 
     /// What makes the same key in another process.
-    pub fn seed(&self) -> &SecretBox<[u8; 32]> {
-        &self.seed
+    pub fn seed(&self) -> &[u8; 32] {
+        self.0.expose()
     }
 
     /// The tag of a token.
     pub fn tag(&self, token: &Token) -> Tag {
-        let digest = hmac::sign(&self.key, token.0.expose_secret());
+        // The prepared key is made for each tag, under a microsecond, so that it lies in ordinary memory no longer than that.
+        let key = hmac::Key::new(hmac::HMAC_SHA256, self.seed());
+        let digest = hmac::sign(&key, token.0.expose());
         let mut tag = [0; 16];
         tag.copy_from_slice(&digest.as_ref()[..16]);
         Tag(tag)
