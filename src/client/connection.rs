@@ -29,8 +29,6 @@ use crate::protocol::limits::Limits;
 const ACK_WITHIN: Duration = Duration::from_millis(250);
 /// Time for the closing words.
 const GOODBYE: Duration = Duration::from_secs(2);
-/// What an event may have around its payload, in bytes.
-const ENVELOPE: u64 = 4 * 1024;
 /// No announced restart takes longer than this; a server cannot make its clients wait for ever.
 const LONGEST_RESTART: Duration = Duration::from_secs(300);
 
@@ -259,9 +257,9 @@ impl Connection {
     }
 }
 
-/// The largest event to take: a list of members is bounded by `event_bytes`, a message by what its sender may send.
+/// The largest event to take: what the server promises, but no more than the application allows.
 fn largest(config: &Config, limits: &Limits) -> usize {
-    let promised = limits.event_bytes.max(limits.frame_bytes).saturating_add(ENVELOPE);
+    let promised = limits.event_bytes;
     usize::try_from(promised).unwrap_or(usize::MAX).min(config.max_event_bytes as usize)
 }
 

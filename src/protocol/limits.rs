@@ -10,7 +10,7 @@ macro_rules! limits {
         #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
         pub struct Limits {
             $($(#[doc = $doc])+ pub $name: u64,)*
-            /// Largest event in bytes: a `joined` of a full room. Follows from the others; a client must be able to take it.
+            /// Largest event in bytes: a `joined` of a full room, or a message as large as `frame_bytes` allows. Follows from the others; a client must be able to take it.
             pub event_bytes: u64,
         }
 
@@ -148,9 +148,7 @@ impl Limits {
             given.push(name.to_owned());
         }
         limits.derive();
-        // A message can be larger than a `joined` of small rooms, and nobody may be put out by one message that was allowed.
-        let message = limits.frame_bytes + ENTRY_BYTES + ESCAPED * limits.name_bytes;
-        let least = limits.event_bytes.max(message);
+        let least = limits.event_bytes;
         for (name, bound) in [("queue_bytes", &mut limits.queue_bytes), ("window_bytes", &mut limits.window_bytes)] {
             if *bound < least {
                 if given.iter().any(|given| given == name) {
@@ -163,8 +161,10 @@ impl Limits {
     }
 
     fn derive(&mut self) {
-        self.event_bytes =
-            self.members_per_room * (self.card_bytes + ENTRY_BYTES + ESCAPED * self.name_bytes) + ENTRY_BYTES;
+        let names = ENTRY_BYTES + ESCAPED * self.name_bytes;
+        let joined = self.members_per_room * (self.card_bytes + names) + ENTRY_BYTES;
+        // In small rooms, or with large frames, a message is larger.
+        self.event_bytes = joined.max(self.frame_bytes + names);
     }
 }
 
