@@ -57,7 +57,7 @@ codes! {
         Absent = "absent",
         /// A recipient is named twice in one packet.
         DuplicateRecipient = "duplicate-recipient",
-        /// A name, id or key is longer than its bound.
+        /// A name is longer than `name_bytes`.
         TooLong = "too-long",
         /// The card is longer than `card_bytes`.
         CardTooLarge = "card-too-large",
@@ -96,7 +96,7 @@ impl ErrorCode {
             Self::AlreadyMember => "this connection is a member of the room already",
             Self::Absent => "that user is not in the room",
             Self::DuplicateRecipient => "a recipient is named twice",
-            Self::TooLong => "a name, id or key is longer than its bound",
+            Self::TooLong => "a name is longer than its bound",
             Self::CardTooLarge => "the card is larger than its bound",
             Self::RoomFull => "the room is full",
             Self::TooManyKeys => "the room has as many unspent keys as it may have",

@@ -382,7 +382,8 @@ impl Session {
     pub(super) fn transfer_owner(self: &Arc<Self>, command: &OfMember<'_>, id: Option<&str>) -> Result<(), Refused> {
         let acting = self.member_of(&command.room_id)?;
         let room_id = self.as_owner(&acting, |room| {
-            let owner_id = UserId::parse(&command.user_id).ok_or_else(|| refused(ErrorCode::BadRequest, "user_id"))?;
+            let owner_id = UserId::parse(&command.user_id).filter(|user| *user != acting.user);
+            let owner_id = owner_id.ok_or_else(|| refused(ErrorCode::BadRequest, "user_id"))?;
             if !room.transfer(&owner_id) {
                 return Err(ErrorCode::Absent.into());
             }
