@@ -106,33 +106,50 @@ impl Relay {
         notice: String,
         mut read: impl FnMut() -> Result<Record, E>,
     ) -> Result<Arc<Self>, E> {
-        let Record::Start { format, now, tag_seed, next_session } = read()? else {
-            return Err(RestoreError::Broken.into());
-        };
+        let (relay, shift) = Self::restore_start(limits, notice, read()?)?;
+        match relay.restore_rest(shift, read) {
+            Ok(()) => Ok(relay),
+            Err(error) => {
+                relay.forget();
+                Err(error)
+            }
+        }
+    }
+
+    fn restore_start(limits: Limits, notice: String, start: Record) -> Result<(Arc<Self>, i64), RestoreError> {
+        let Record::Start { format, now, tag_seed, next_session } = start else { return Err(RestoreError::Broken) };
         if format != FORMAT {
-            return Err(RestoreError::Format.into());
+            return Err(RestoreError::Format);
         }
         let relay = Self::with_tags(limits, notice, TagKey::from_seed(&tag_seed));
         relay.next_session.store(next_session as usize, Ordering::Release);
         let shift = relay.now() as i64 - now as i64;
+        Ok((relay, shift))
+    }
+
+    fn restore_rest<E: From<RestoreError>>(
+        self: &Arc<Self>,
+        shift: i64,
+        mut read: impl FnMut() -> Result<Record, E>,
+    ) -> Result<(), E> {
         let (mut sessions, mut rooms) = (0, 0);
         loop {
             match read()? {
                 Record::Start { .. } => return Err(RestoreError::Broken.into()),
                 Record::Session(state) => {
-                    Session::restore(&relay, *state).ok_or(RestoreError::Broken)?;
+                    Session::restore(self, *state).ok_or(RestoreError::Broken)?;
                     sessions += 1;
                 }
                 Record::Room(state) => {
-                    relay.restore_room(*state, shift).ok_or(RestoreError::Broken)?;
+                    self.restore_room(*state, shift).ok_or(RestoreError::Broken)?;
                     rooms += 1;
                 }
                 Record::End { sessions: all_sessions, rooms: all_rooms } => {
                     if (sessions, rooms) != (all_sessions, all_rooms) {
                         return Err(RestoreError::Broken.into());
                     }
-                    relay.dismiss_lost_members();
-                    return Ok(relay);
+                    self.dismiss_lost_members();
+                    return Ok(());
                 }
             }
         }

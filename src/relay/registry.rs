@@ -9,7 +9,7 @@ use foldhash::fast::RandomState;
 
 use super::lock;
 use super::session::{Session, SessionHandle};
-use crate::protocol::codes::RoomClosedReason;
+use crate::protocol::codes::{LeaveReason, RoomClosedReason};
 use crate::protocol::ids::RoomId;
 use crate::protocol::limits::Limits;
 use crate::room::{Bounds, Millis, Room};
@@ -342,6 +342,22 @@ impl Relay {
     /// Another process goes on with the state.
     pub fn hand_over(&self) {
         self.handed_over.store(true, Ordering::Release);
+    }
+
+    /// Wipes everything without a word to anybody: it lives in another process, or was never used. Rooms and sessions hold each other and
+    /// would stay otherwise.
+    pub fn forget(&self) {
+        self.hand_over();
+        let rooms = std::mem::take(&mut *lock(&self.rooms));
+        for cell in rooms.into_values() {
+            let room = lock(&cell.room).take();
+            drop(room);
+        }
+        let Sessions { by_token, away } = std::mem::take(&mut *lock(&self.sessions));
+        for session in by_token.into_values().chain(away.into_values()) {
+            session.end(LeaveReason::Lost);
+        }
+        *lock(&self.schedule) = Schedule::default();
     }
 
     /// Whether another process goes on with the state.

@@ -3,7 +3,8 @@
 //! Times are those of the server that wrote them; whoever reads them shifts them into its own. What is written contains
 //! every secret of the room: it goes over a local socket to the same user's process, and nowhere else.
 
-use serde::{Deserialize, Serialize};
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
 use super::keys::Key;
@@ -141,19 +142,47 @@ enum EntryState {
     Gap { count: u64, reason: GapReason },
 }
 
-/// A frame's bytes.
-#[derive(Serialize, Deserialize)]
-pub struct FrameState(Zeroizing<Vec<u8>>);
+/// A frame's bytes. Most of a state is frames, and clients wait while they are written and read: so they are copied whole, not byte by byte.
+pub struct FrameState(TextFrame);
 
 impl FrameState {
     /// Writes a frame down.
     pub fn of(frame: &TextFrame) -> Self {
-        Self(Zeroizing::new(frame.parts().concat()))
+        Self(frame.clone())
     }
 
     /// The frame.
     pub fn into_frame(self) -> TextFrame {
-        TextFrame::ready_made(&self.0)
+        self.0
+    }
+}
+
+impl Serialize for FrameState {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0.parts() {
+            [head, []] => serializer.serialize_bytes(head),
+            parts => serializer.serialize_bytes(&Zeroizing::new(parts.concat())),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for FrameState {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_bytes(FrameVisitor)
+    }
+}
+
+struct FrameVisitor;
+
+impl Visitor<'_> for FrameVisitor {
+    type Value = FrameState;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a frame's bytes")
+    }
+
+    fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<FrameState, E> {
+        Ok(FrameState(TextFrame::ready_made(bytes)))
     }
 }
 

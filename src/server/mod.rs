@@ -125,6 +125,7 @@ impl Server {
         let (socket, settled) = match begin(claim, &options).await {
             Ok(begun) => begun,
             Err(error) => {
+                relay.forget();
                 workers.stop(Duration::ZERO);
                 return Err(error);
             }
@@ -160,7 +161,8 @@ impl Server {
         // Waiting for threads blocks, and connections still being set up need this runtime meanwhile.
         let stopped = tokio::task::spawn_blocking(move || {
             if handed_over {
-                return workers.join();
+                workers.join();
+                return relay.forget();
             }
             relay.stop();
             workers.stop(DRAIN);

@@ -234,6 +234,10 @@ impl Connection {
     /// Another process goes on with the session: says so and closes. The session is not touched any more.
     pub(super) fn leave(&mut self, reconnect_in_ms: u64, now: Instant) {
         if self.state == State::Open {
+            if self.first_command_by.is_some() {
+                // The greeting comes first, and may still wait.
+                self.output.encrypt_all(&mut self.tls, (&self.session, self.id), &mut Vec::new());
+            }
             let restarting = Event::Restarting(Restarting { reconnect_in_ms });
             self.output.text(&TextFrame::text(&restarting.to_json(None)));
             self.close(CloseReason::Restarting, now);
