@@ -18,7 +18,7 @@ const MEMBERS: usize = 6;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_by_hand_overs() {
     let began = Instant::now();
-    let times = amount(20, 100);
+    let times = 100;
     let mut chain = Chain::start(&[]).await;
     let world = World::new(chain.address, chain.trust(), 2, MEMBERS, &[4000]).await;
     let talking = world.talk(false);
