@@ -100,7 +100,7 @@ bounds! {
         assert_eq!(other.expect("error").await["data"]["code"], "too-large");
         assert_eq!(other.closed().await, (1009, "too-large".to_owned()));
         server.serves().await;
-        drop(client);
+        drop((client, other));
         server.stop().await;
     }
 

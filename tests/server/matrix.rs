@@ -64,6 +64,12 @@ impl Stage {
         Self { server, alice, bob, carol, words: Vec::new(), room: None, used: false }
     }
 
+    async fn end(self) {
+        let Self { server, alice, bob, carol, .. } = self;
+        drop((alice, bob, carol));
+        server.stop().await;
+    }
+
     async fn set(&mut self) {
         if let Some(room) = self.room.take() {
             for client in [&mut self.alice, &mut self.bob, &mut self.carol] {
@@ -135,8 +141,7 @@ async fn whole_and_with_fields_that_nobody_knows() {
             assert_eq!(got, answer, "{cmd}: {code}");
         }
     }
-    let Stage { server, .. } = stage;
-    server.stop().await;
+    stage.end().await;
 }
 
 #[tokio::test]
@@ -163,8 +168,7 @@ async fn missing_or_of_a_wrong_type() {
             assert_eq!((&*got, &*code), (&*error, "bad-request"), "{cmd} with data = {data}");
         }
     }
-    let Stage { server, .. } = stage;
-    server.stop().await;
+    stage.end().await;
 }
 
 #[tokio::test]
@@ -182,8 +186,7 @@ async fn from_outside_and_from_who_may_not() {
             assert_eq!((&*got, &*code), (&*error, "not-owner"), "{cmd} from a member");
         }
     }
-    let Stage { server, .. } = stage;
-    server.stop().await;
+    stage.end().await;
 }
 
 #[tokio::test]
@@ -226,6 +229,5 @@ async fn out_of_range_twice_or_absent() {
         let (_, code, _) = stage.case(who, cmd, &data).await;
         assert_eq!(code, expected, "{cmd} {data}");
     }
-    let Stage { server, .. } = stage;
-    server.stop().await;
+    stage.end().await;
 }
