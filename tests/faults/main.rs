@@ -7,12 +7,14 @@ mod support;
 
 mod chain;
 mod cuts;
+mod freeze;
 mod handover;
 mod line;
 mod member;
 mod model;
 mod proxy;
 mod random;
+mod service;
 mod steps;
 mod world;
 

@@ -1,0 +1,145 @@
+//! Ten thousand clients that drop with much to read: the memory for it is bounded by `windows_bytes`, and given back when their time is up.
+//! A program of its own, since it looks at the memory of its process. Without `SUBROSA_SOAK` it is shortened to a fifth.
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde_json::{Value, json};
+use subrosa::protocol::limits::Limits;
+use subrosa::relay::{ConnectionId, Relay, Session, Stats, Wake};
+use support::keys::public_key;
+
+const MEMBERS: usize = 20;
+const MB: usize = 1024 * 1024;
+
+/// Nobody writes for these connections but the test.
+struct Nobody;
+
+impl Wake for Nobody {
+    fn wake(&self, _: ConnectionId) {}
+}
+
+/// Resident memory of this process, in bytes.
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
+}
+
+struct Peer {
+    connection: ConnectionId,
+    session: Arc<Session>,
+}
+
+impl Peer {
+    fn connect(relay: &Arc<Relay>) -> Self {
+        static CONNECTIONS: AtomicU64 = AtomicU64::new(1);
+        let connection = CONNECTIONS.fetch_add(1, Ordering::Relaxed);
+        let peer = Self { connection, session: relay.connect(connection, Arc::new(Nobody)) };
+        peer.read();
+        peer
+    }
+
+    /// Reads everything: how many frames, and the last.
+    fn read(&self) -> (u64, Value) {
+        let (mut count, mut last) = (0, Vec::new());
+        let taken = self.session.take(self.connection, |frame| {
+            count += 1;
+            last = frame.parts().concat();
+            true
+        });
+        taken.unwrap();
+        let start = match last.get(1) {
+            Some(126) => 4,
+            Some(127) => 10,
+            _ => 2,
+        };
+        (count, last.get(start..).map_or(Value::Null, |text| serde_json::from_slice(text).unwrap()))
+    }
+
+    fn say(&self, cmd: &str, data: Value) {
+        self.session.handle(self.connection, &json!({"cmd": cmd, "data": data}).to_string());
+    }
+
+    fn ask(&self, cmd: &str, data: Value) -> Value {
+        self.say(cmd, data);
+        self.read().1
+    }
+}
+
+/// A room: its owner, who stays, its id, and its members with their ids.
+fn room(relay: &Arc<Relay>) -> (Peer, String, Vec<(Peer, String)>) {
+    let owner = Peer::connect(relay);
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let made = owner.ask("create-room", json!({"name": "", "username": "", "public_key_string": public_key(1)}));
+    let id = text(&made["room"]["room_id"]);
+    let key = owner.ask("room-key-forever", json!({"room_id": id}))["data"]["forever_join_key"].take();
+    let join = json!({"room_id": id, "forever_key": key, "username": "", "public_key": public_key(2)});
+    let members: Vec<_> = (0..MEMBERS)
+        .map(|_| {
+            let member = Peer::connect(relay);
+            member.ask("resume", json!({}));
+            let user = text(&member.ask("join-room-forever", join.clone())["data"]["user_id"]);
+            (member, user)
+        })
+        .collect();
+    for (n, (member, _)) in members.iter().enumerate() {
+        assert_eq!(member.read().0, (MEMBERS - 1 - n) as u64);
+        member.say("ack", json!({"seq": MEMBERS - n}));
+    }
+    owner.read();
+    (owner, id, members)
+}
+
+/// Fills the windows of clients that dropped, and lets their time pass: resident memory before, at most, and after.
+fn drop_them_all(relay: &Arc<Relay>, count: usize, budget: usize) -> [usize; 3] {
+    let clients = count * MEMBERS;
+    let rooms: Vec<_> = (0..count).map(|_| room(relay)).collect();
+    assert_eq!(relay.stats().window_bytes, 0);
+    let connected = resident();
+    for (member, _) in rooms.iter().flat_map(|(_, _, members)| members) {
+        member.session.disconnected(member.connection, false);
+    }
+    assert_eq!(relay.stats().away, clients);
+    let (mut most, mut most_resident) = (0, 0);
+    // Five times what all windows may hold, to everybody in turn.
+    let content = "x".repeat(budget * 5 / clients / 8);
+    for _ in 0..8 {
+        for (owner, id, members) in &rooms {
+            let part = |(_, user): &(Peer, String)| json!({"to_user_id": user, "content": content});
+            owner.say("send-messages", json!({"room_id": id, "to": members.iter().map(part).collect::<Vec<_>>()}));
+            owner.read();
+            most = most.max(relay.stats().window_bytes);
+        }
+        most_resident = most_resident.max(resident());
+    }
+    assert!(most <= budget, "{most} bytes in all windows");
+    assert!(most > budget / 2, "the windows were never full");
+    assert_eq!(relay.stats().away, clients, "nobody has to go for messages' sake");
+    relay.expire(relay.now() + relay.limits().resume_window_s * 1_000 + 1);
+    let stats = relay.stats();
+    assert_eq!((stats.away, stats.window_bytes, stats.members, stats.sessions), (0, 0, count, count));
+    for (owner, _, _) in rooms {
+        owner.session.disconnected(owner.connection, false);
+    }
+    assert_eq!(relay.stats(), Stats::default());
+    relay.check_consistency().unwrap();
+    [connected, most_resident, resident()]
+}
+
+#[test]
+fn ten_thousand_clients_that_drop_stay_within_the_budget() {
+    let (rooms, budget) = if std::env::var_os("SUBROSA_SOAK").is_some() { (500, 64 * MB) } else { (100, 16 * MB) };
+    let setting = format!("windows_bytes={budget}");
+    let relay = Relay::new(Limits::from_settings([setting.as_str()]).unwrap(), String::new());
+    let start = resident();
+    let [connected, most, end] = drop_them_all(&relay, rooms, budget);
+    let [_, most_again, end_again] = drop_them_all(&relay, rooms, budget);
+    let figures = [start, connected, most, end, most_again, end_again].map(|bytes| bytes / MB);
+    eprintln!("{} clients, budget {} MB: {figures:?} MB", rooms * MEMBERS, budget / MB);
+    assert!(most - connected < budget + budget / 2, "{figures:?}");
+    // The system's allocator keeps what it was given back, for the next time; nothing more is ever needed.
+    assert!(most_again < most + most / 10 && end_again < most + most / 10, "{figures:?}");
+}
