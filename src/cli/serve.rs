@@ -17,6 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{Failure, log_to_stderr, say};
 use crate::protocol::limits::Limits;
 use crate::secret::hardening::{Hardening, harden};
+use crate::secret::wipe;
 use crate::server::tls::{DEV_CERT, DEV_KEY, Identity};
 use crate::server::{DEFAULT_PORT, Inheritance, Options, Server};
 
@@ -103,7 +104,11 @@ impl Serve {
         for missing in hardening.missing() {
             tracing::warn!("not hardened: {missing}");
         }
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(workers)
+            .on_thread_park(wipe::stack)
+            .enable_all()
+            .build()?;
         runtime.block_on(async {
             // Before the word that it listens, so that whoever reads it can already stop it.
             let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);

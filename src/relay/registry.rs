@@ -15,11 +15,13 @@ use crate::protocol::limits::Limits;
 use crate::room::{Bounds, Millis, Room};
 use crate::secret::{Tag, TagKey};
 
-type Rooms = HashMap<RoomId, Arc<RoomCell>, RandomState>;
+/// An id on the heap: what a map or set removes it does not overwrite, but what is freed is wiped.
+type FiledId = Box<RoomId>;
+type Rooms = HashMap<FiledId, Arc<RoomCell>, RandomState>;
 
 fn file(rooms: &mut Rooms, id: RoomId, room: Room<SessionHandle>) -> Arc<RoomCell> {
     let cell = Arc::new(RoomCell { room: Mutex::new(Some(room)) });
-    rooms.insert(id, cell.clone());
+    rooms.insert(Box::new(id), cell.clone());
     cell
 }
 
@@ -29,9 +31,9 @@ pub(super) struct RoomCell {
 }
 
 /// What a moment of the clock can end.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Due {
-    Room(RoomId),
+    Room(FiledId),
     Session(u64),
 }
 
@@ -39,7 +41,7 @@ enum Due {
 #[derive(Default)]
 struct Schedule {
     by_time: BTreeSet<(Millis, Due)>,
-    rooms: HashMap<RoomId, Millis, RandomState>,
+    rooms: HashMap<FiledId, Millis, RandomState>,
 }
 
 /// The shared state of one server. Two in one process share nothing.
@@ -213,23 +215,24 @@ impl Relay {
     pub(super) fn schedule_room(&self, id: RoomId, at: Option<Millis>) {
         let mut schedule = lock(&self.schedule);
         let old = match at {
-            Some(at) => schedule.rooms.insert(id, at),
+            Some(at) => schedule.rooms.insert(Box::new(id), at),
             None => schedule.rooms.remove(&id),
         };
         if old == at {
             return;
         }
         if let Some(old) = old {
-            schedule.by_time.remove(&(old, Due::Room(id)));
+            schedule.by_time.remove(&(old, Due::Room(Box::new(id))));
         }
         if let Some(at) = at {
-            self.add_due(&mut schedule, at, Due::Room(id));
+            self.add_due(&mut schedule, at, Due::Room(Box::new(id)));
         }
     }
 
     fn add_due(&self, schedule: &mut Schedule, at: Millis, due: Due) {
+        let before = schedule.by_time.first().map(|(at, _)| *at);
         schedule.by_time.insert((at, due));
-        if schedule.by_time.first() == Some(&(at, due)) {
+        if before.is_none_or(|before| at < before) {
             self.earlier.notify_one();
         }
     }
@@ -294,19 +297,17 @@ impl Relay {
         loop {
             let due = {
                 let mut schedule = lock(&self.schedule);
-                match schedule.by_time.first().copied() {
-                    Some((at, due)) if at <= now => {
-                        schedule.by_time.pop_first();
-                        if let Due::Room(id) = due {
-                            schedule.rooms.remove(&id);
-                        }
-                        due
-                    }
-                    _ => return,
+                if schedule.by_time.first().is_none_or(|(at, _)| *at > now) {
+                    return;
                 }
+                let Some((_, due)) = schedule.by_time.pop_first() else { return };
+                if let Due::Room(id) = &due {
+                    schedule.rooms.remove(id);
+                }
+                due
             };
             match due {
-                Due::Room(id) => self.expire_room(id, now),
+                Due::Room(id) => self.expire_room(*id, now),
                 Due::Session(id) => {
                     if let Some(session) = self.away_session(id) {
                         session.end_away(now);

@@ -210,7 +210,10 @@ impl Session {
         let mut memberships = lock(&self.memberships);
         let memberships = memberships.as_mut()?;
         let index = memberships.iter().position(|membership| membership.room_id == *room_id)?;
-        Some(memberships.swap_remove(index))
+        let membership = memberships.swap_remove(index);
+        // The place that became free still holds its ids; it goes back to the allocator, which wipes it.
+        memberships.shrink_to_fit();
+        Some(membership)
     }
 
     // ---- what it is told ----

@@ -4,6 +4,7 @@
 pub mod hardening;
 mod locked;
 mod token;
+pub mod wipe;
 
 pub use locked::Locked;
 pub use token::{Tag, TagKey, Token};

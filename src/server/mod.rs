@@ -33,6 +33,7 @@ use tokio::net::TcpListener;
 
 use crate::protocol::limits::Limits;
 use crate::relay::Relay;
+use crate::secret::wipe;
 use accept::Acceptor;
 use mailbox::WorkersHandle;
 use takeover::{Claim, Settled, Successor, TakeoverSocket, UnnamedSocket};
@@ -222,7 +223,10 @@ async fn watch_clock(relay: &Relay) {
             }
         };
         tokio::select! {
-            () = wait => relay.expire(relay.now()),
+            () = wait => {
+                relay.expire(relay.now());
+                wipe::stack();
+            }
             () = relay.earlier_due() => {}
         }
     }

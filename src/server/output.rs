@@ -9,6 +9,7 @@ use rustls::ServerConnection;
 use crate::protocol::codes::CloseReason;
 use crate::protocol::frame::{MAX_CONTROL_PAYLOAD, Opcode, TextFrame, write_server_header};
 use crate::relay::{ConnectionId, Session};
+use crate::secret::wipe;
 
 /// Plaintext that is encrypted at once, in bytes: four TLS records. What is encrypted and does not fit the socket stays in memory.
 const CHUNK: usize = 64 * 1024;
@@ -165,9 +166,11 @@ impl Output {
             scratch.len() < CHUNK
         });
         encrypt(tls, scratch);
+        let bytes = scratch.len();
+        wipe::empty(scratch);
         taken?;
         // A large frame counts from the next round on, but there is one.
-        Ok(scratch.len() + usize::from(self.partial.is_some()))
+        Ok(bytes + usize::from(self.partial.is_some()))
     }
 }
 

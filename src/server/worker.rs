@@ -19,11 +19,14 @@ use slab::Slab;
 use super::connection::{Connection, Next, Scratch};
 use super::mailbox::{Freeze, Leave, Letters, Mailbox, Newcomer, WorkersHandle};
 use crate::relay::{ConnectionId, Relay};
+use crate::secret::wipe;
 
 /// The waker's token; connections have those of their slots.
 const WAKER: Token = Token(usize::MAX);
 /// Turns of reading (of one connection each) before everything that waits is written.
 const READS_PER_TURN: usize = 64;
+/// A loop that never waits wipes its stack every so many turns.
+const TURNS_TO_WIPE: u32 = 1024;
 /// Clients come back within this time after a restart, each at its own moment.
 const COME_BACK_WITHIN_MS: u64 = 5_000;
 /// The same where another process serves already.
@@ -147,9 +150,15 @@ impl Worker {
     fn run(mut self) {
         let mut events = Events::with_capacity(1024);
         let mut letters = Letters::default();
+        let mut turns = 0u32;
         loop {
             let idle = self.to_read.is_empty() && self.to_write.is_empty();
-            let timeout = if idle && self.mailbox.fall_asleep() { self.time_to_next() } else { Some(Duration::ZERO) };
+            let waits = idle && self.mailbox.fall_asleep();
+            turns = turns.wrapping_add(1);
+            if waits || turns.is_multiple_of(TURNS_TO_WIPE) {
+                wipe::stack();
+            }
+            let timeout = if waits { self.time_to_next() } else { Some(Duration::ZERO) };
             if let Err(error) = self.poll.poll(&mut events, timeout)
                 && error.kind() != io::ErrorKind::Interrupted
             {

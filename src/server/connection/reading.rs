@@ -8,6 +8,7 @@ use rustls::ServerConnection;
 use super::{Connection, GROWTH, Next, Scratch, State};
 use crate::protocol::codes::{CloseReason, ErrorCode, LeaveReason};
 use crate::protocol::frame::{ClientFrame, FrameError, MAX_CONTROL_PAYLOAD, Opcode, read_client_frame, unmask};
+use crate::secret::wipe;
 
 impl Connection {
     /// Takes in what was read before this connection came to its worker.
@@ -16,7 +17,9 @@ impl Connection {
         if self.tls.process_new_packets().is_err() {
             return Next::Drop;
         }
-        match self.drain_plaintext() {
+        let drained = self.drain_plaintext();
+        wipe_decrypted(&mut self.tls);
+        match drained {
             Ok(()) => self.frames_of_inbound(scratch, now),
             Err(_) => Next::Drop,
         }
@@ -91,7 +94,7 @@ impl Connection {
                 }
             }
         };
-        plain.clear();
+        wipe::empty(&mut plain);
         scratch.plain = plain;
         next
     }
@@ -100,7 +103,7 @@ impl Connection {
         let mut inbound = std::mem::take(&mut self.inbound);
         let used = self.frames(&mut inbound, scratch, now);
         if used < inbound.len() && self.state == State::Open {
-            inbound.drain(..used);
+            wipe::forget_front(&mut inbound, used);
             self.inbound = inbound;
         }
         self.after_frames()
@@ -238,7 +241,22 @@ fn decrypt(tls: &mut ServerConnection, mut raw: &[u8], plain: &mut Vec<u8>) -> R
             bytes = bytes.saturating_sub(read.max(1));
         }
     }
+    wipe_decrypted(tls);
     Ok(ended)
+}
+
+/// Wipes what the TLS library decrypted in its own buffer, which it keeps for what comes next.
+fn wipe_decrypted(tls: &mut ServerConnection) {
+    /// A reader that has nothing, and zeroes the place where it was to put it.
+    struct Nothing;
+    impl Read for Nothing {
+        fn read(&mut self, place: &mut [u8]) -> io::Result<usize> {
+            place.fill(0);
+            Err(io::ErrorKind::WouldBlock.into())
+        }
+    }
+    // It fails as it should; an incomplete record, still encrypted, stays before the place.
+    let _ = tls.read_tls(&mut Nothing);
 }
 
 /// Whether a close frame's payload is none that a client may send (RFC 6455 §5.5.1 and §7.4).

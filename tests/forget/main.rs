@@ -1,0 +1,11 @@
+//! Rooms that forget: a real server's memory is scanned for everything that went into it. While a room is open it is found; once the
+//! room has ended, in whatever way, nothing is.
+#![cfg(target_os = "linux")]
+#![allow(unreachable_pub, reason = "a test is no library")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod endings;
+mod scan;
+mod stage;
