@@ -1,17 +1,21 @@
 //! The program under a service manager: a socket that it was given, the word that it serves, and updates.
 
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixDatagram;
+use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 
 use serde_json::json;
+use subrosa::protocol::limits::Limits;
+use subrosa::server::{Inheritance, TakeoverError};
 use tokio::net::TcpStream;
 
 use super::support::raw::{Client, join_onetime};
-use super::support::test_server::{PATIENCE, folder, soon, tls_over, trusting};
+use super::support::test_server::{PATIENCE, folder, soon, tls_over, trusting, until};
 
 /// A service: the socket that it is given, and where it says that it serves.
 struct Service {
@@ -153,4 +157,46 @@ async fn a_killed_process_hinders_no_fresh_start() {
     drop(alice);
     second.terminate();
     assert!(second.ends().await.success());
+}
+
+/// Takes its folder away.
+struct Elsewhere(PathBuf);
+
+impl Drop for Elsewhere {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Neither hands over to another user nor takes over from one. Needs the right to start a process as another user; others skip it.
+#[tokio::test]
+async fn another_user_takes_nothing_over() {
+    const NOBODY: u32 = 65_534;
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: only root can be two users");
+        return;
+    }
+    // Where that user can come, unlike perhaps the build's folder.
+    let elsewhere = Elsewhere(std::env::temp_dir().join(format!("subrosa-stranger-{}", std::process::id())));
+    let folder = &elsewhere.0;
+    std::fs::create_dir_all(folder).unwrap();
+    std::fs::copy(env!("CARGO_BIN_EXE_subrosa"), folder.join("subrosa")).unwrap();
+    std::os::unix::fs::chown(folder, Some(NOBODY), Some(NOBODY)).unwrap();
+    let mut command = Command::new(folder.join("subrosa"));
+    command.args(["serve", "--listen", "127.0.0.1:0", "--takeover", "takeover"]).current_dir(folder);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut server = Main(command.uid(NOBODY).gid(NOBODY).spawn().unwrap());
+    let path = folder.join("takeover");
+    until("the takeover socket", || path.exists()).await;
+    let receive = || Inheritance::receive(&path, Limits::default(), String::new());
+    assert!(matches!(receive(), Err(TakeoverError::Stranger)));
+    let mut stream = UnixStream::connect(&path).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    // The server may have closed before this arrives.
+    let _ = stream.write_all(b"subrosa takeover 1\n");
+    assert_eq!(stream.read(&mut [0]).unwrap_or(0), 0, "not a byte");
+    let complaints = server.0.stderr.take().unwrap();
+    let mut complaints = BufReader::new(complaints).lines();
+    assert!(complaints.any(|line| line.unwrap().contains("another user")));
+    assert!(server.0.try_wait().unwrap().is_none(), "it goes on serving");
 }
