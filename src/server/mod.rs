@@ -202,7 +202,7 @@ async fn hand_over(
 ) -> Result<(), TakeoverError> {
     let listener = listener.as_fd().try_clone_to_owned()?;
     let steps = tokio::task::spawn_blocking(move || {
-        let frozen = workers.freeze();
+        let frozen = workers.freeze(DRAIN).ok_or(io::ErrorKind::TimedOut).map_err(io::Error::from)?;
         successor.hand_over(&listener, &relay)?;
         relay.hand_over();
         frozen.leave(DRAIN);

@@ -81,8 +81,9 @@ impl Workers {
 }
 
 impl WorkersHandle {
-    /// Makes every worker stand still. Waits until they do.
-    pub(super) fn freeze(&self) -> Frozen {
+    /// Makes every worker stand still, and waits until they do; `None` when one does not in time.
+    pub(super) fn freeze(&self, within: Duration) -> Option<Frozen> {
+        let by = Instant::now() + within;
         let (frozen, stands_still) = mpsc::channel();
         let decide = |mailbox: &Arc<Mailbox>| {
             let (decide, decision) = mpsc::channel();
@@ -90,10 +91,10 @@ impl WorkersHandle {
             decide
         };
         let decisions: Vec<_> = self.0.iter().map(decide).collect();
-        drop(frozen);
-        // Ends when all have answered; one that is gone has dropped its end.
-        while stands_still.recv().is_ok() {}
-        Frozen { decisions }
+        for _ in &decisions {
+            stands_still.recv_timeout(by.saturating_duration_since(Instant::now())).ok()?;
+        }
+        Some(Frozen { decisions })
     }
 }
 
