@@ -46,4 +46,6 @@ pub use dial::ConnectError;
 pub use handle::{Client, Config, Events, ServerInfo};
 pub use request::{End, Incoming, RequestError, RequestId};
 pub use room::{EnterError, Members, NewRoom, Person, RoomEnd, RoomError, RoomEvent, RoomEvents, SealedRoom, Text};
+#[cfg(feature = "bench")]
+pub(crate) use tls::pinned_config;
 pub use tls::{Trust, TrustError, pin_of};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls13_signature};
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls13_signature};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use subtle::ConstantTimeEq;
@@ -41,7 +41,19 @@ pub(crate) struct PinMismatch;
 
 /// The TLS side of every connection under `trust`.
 pub(crate) fn config(trust: Trust) -> Result<Arc<ClientConfig>, TrustError> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
+    config_with(trust, aws_lc_rs::default_provider())
+}
+
+/// The TLS side of connections to the server with this key that offer these key exchanges alone.
+#[cfg(feature = "bench")]
+pub(crate) fn pinned_config(pin: Pin, groups: &[rustls::NamedGroup]) -> Result<Arc<ClientConfig>, TrustError> {
+    let mut provider = aws_lc_rs::default_provider();
+    provider.kx_groups.retain(|group| groups.contains(&group.name()));
+    config_with(Trust::Pin(pin), provider)
+}
+
+fn config_with(trust: Trust, provider: CryptoProvider) -> Result<Arc<ClientConfig>, TrustError> {
+    let provider = Arc::new(provider);
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(|_| TrustError::NoTls13)?;
@@ -136,7 +148,6 @@ fn sha256(bytes: &[u8]) -> [u8; 32] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustls::crypto::CryptoProvider;
 
     #[test]
     fn the_pin_is_the_hash_of_the_public_key() {
