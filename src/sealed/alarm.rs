@@ -54,6 +54,8 @@ pub enum Alarm {
     MemberReturned(Who),
     /// A member who was removed is back.
     RemovedMemberReturned(Who),
+    /// Someone whose invite was refused is back.
+    RefusedBefore(Who),
     /// The relay gave one user id to two members.
     UserIdTwice(Who),
     /// The relay shows another public key for a member than before.
@@ -93,8 +95,12 @@ pub enum Alarm {
     SeesAnotherRoom(Who),
     /// Several members do: the relay shows different rooms.
     RelayShowsDifferentRooms,
-    /// Others use a newer room secret, which has not come.
-    RekeyWithheld,
+    /// A member uses the next room secret, which has not come: it may be withheld, or there is none.
+    NewerSecretInUse(Who),
+    /// A member uses a room secret that is more than one ahead.
+    SecretTooNew(Who),
+    /// A member uses a room secret that this client, as the owner, has not issued.
+    SecretNeverIssued(Who),
     /// A rekey by someone who does not own the room.
     RekeyByStranger(Who),
     /// A rekey that does not follow the present epoch.
@@ -125,6 +131,7 @@ impl fmt::Display for Alarm {
             Self::FingerprintTwice(who) => (who, "is listed twice by the relay; the second was refused"),
             Self::MemberReturned(who) => (who, "had left and was brought back with old keys; refused"),
             Self::RemovedMemberReturned(who) => (who, "was removed and was brought back; refused"),
+            Self::RefusedBefore(who) => (who, "was refused before and stays so"),
             Self::UserIdTwice(who) => (who, "shares an id with another member; the relay mixes up members"),
             Self::KeySwapped(who) => (who, "is shown with another key than before: the relay swapped it"),
             Self::CardSwapped(who) => (who, "is shown with another identity than before: the relay swapped it"),
@@ -149,9 +156,13 @@ impl fmt::Display for Alarm {
             Self::RelayShowsDifferentRooms => {
                 return f.write_str("the relay shows different members different rooms");
             }
-            Self::RekeyWithheld => {
-                return f.write_str("others have a newer room secret that has not arrived; it may be withheld");
+            Self::NewerSecretInUse(who) => {
+                (who, "uses a newer room secret than yours; if messages stay unreadable, ask for a new invite")
             }
+            Self::SecretTooNew(who) => {
+                (who, "uses a far newer room secret and was ignored; if messages stay unreadable, ask for a new invite")
+            }
+            Self::SecretNeverIssued(who) => (who, "uses a room secret that you never issued and was ignored"),
             Self::RekeyByStranger(who) => (who, "tried to change the room secret without owning the room"),
             Self::RekeyOutOfTurn(who) => (who, "sent a room secret that does not follow the present one"),
             Self::SuccessionForged(who) => (who, "tried to name an heir without the right to"),

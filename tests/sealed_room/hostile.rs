@@ -3,7 +3,7 @@ use std::{cell::RefCell, rc::Rc};
 
 use subrosa::sealed::{
     Alarm, Card, Certificate, InviteKind, Link, OwnerChain,
-    room::{Command, Ending, Event, Fact, LeaveReason, Listed},
+    room::{Command, Event, Fact, LeaveReason, Listed},
 };
 
 use crate::{
@@ -25,7 +25,7 @@ fn assert_refused(world: &mut World, id: &str, intruder: &str, is_case: IsCase) 
     world.assert_nothing_sealed_to(intruder);
 }
 
-fn listed(puppet: &Puppet, id: &str) -> Fact {
+pub(crate) fn listed(puppet: &Puppet, id: &str) -> Fact {
     Fact::UserJoined(puppet.listed(id, "eve"))
 }
 
@@ -244,10 +244,10 @@ fn a_removal_holds_even_if_the_relay_keeps_the_member() {
 }
 
 /// A message on its way: sender, `content`, `shared`.
-type Kept = (String, String, Option<String>);
+pub(crate) type Kept = (String, String, Option<String>);
 
 /// Everything that is delivered to `id` from here on, kept back.
-fn keep_messages(world: &mut World, id: &'static str) -> Rc<RefCell<Vec<Kept>>> {
+pub(crate) fn keep_messages(world: &mut World, id: &'static str) -> Rc<RefCell<Vec<Kept>>> {
     let kept = Rc::new(RefCell::new(Vec::new()));
     let into = kept.clone();
     world.intercept = Some(Box::new(move |to, fact| match fact {
@@ -260,7 +260,7 @@ fn keep_messages(world: &mut World, id: &'static str) -> Rc<RefCell<Vec<Kept>>> 
     kept
 }
 
-fn deliver(world: &mut World, to: &str, (user_id, content, shared): Kept) {
+pub(crate) fn deliver(world: &mut World, to: &str, (user_id, content, shared): Kept) {
     world.fact(to, Fact::Message { user_id, content, shared });
 }
 
@@ -334,34 +334,6 @@ fn messages_under_another_name_or_changed_are_refused() {
         assert!(matches!(&alarms[..], [alarm] if is_case(alarm)), "{alarms:?}");
     }
     assert!(world.heard("bob").is_empty());
-}
-
-#[test]
-fn a_withheld_rekey_is_noticed_and_ends_the_membership() {
-    let mut world = World::with(&["bob", "carol"]);
-    let kept = keep_messages(&mut world, "bob");
-    world.act("alice", |room, now| room.rekey(now));
-    world.intercept = None;
-    let rekey = kept.borrow()[0].clone();
-    world.say("carol", "in the new epoch");
-    world.pass(9_999);
-    assert!(world.alarms("bob").is_empty() && world.heard("bob").is_empty());
-    world.pass(1);
-    assert_eq!(world.alarms("bob"), [Alarm::RekeyWithheld]);
-    // It comes late: all is well.
-    deliver(&mut world, "bob", rekey);
-    assert_eq!(world.heard("bob"), ["carol: in the new epoch"]);
-    world.pass(100_000);
-    assert_eq!(world.clients["bob"].ended, None);
-    // It never comes.
-    keep_messages(&mut world, "bob");
-    world.act("alice", |room, now| room.rekey(now));
-    world.intercept = None;
-    world.say("carol", "once more");
-    world.pass(60_000);
-    assert_eq!(world.alarms("bob"), [Alarm::RekeyWithheld]);
-    assert_eq!(world.clients["bob"].ended, Some(Ending::RekeyWithheld));
-    assert_eq!(world.order, ["alice", "carol"], "it left by itself");
 }
 
 #[test]

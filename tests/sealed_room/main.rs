@@ -1,4 +1,5 @@
 //! Sealed rooms against a relay in memory: what an honest one makes possible, and what a hostile one is caught at.
+mod epochs;
 mod honest;
 mod hostile;
 mod insiders;

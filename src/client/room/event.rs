@@ -153,9 +153,6 @@ pub enum RoomEnd {
     /// The room is no more.
     #[error("{}", closed(.0))]
     Closed(Option<RoomClosedReason>),
-    /// A new room secret never arrived: ask for a new invite.
-    #[error("a new room secret never arrived; ask for a new invite")]
-    RekeyWithheld,
     /// The connection's session is over.
     #[error("{0}")]
     Connection(End),

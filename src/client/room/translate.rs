@@ -222,7 +222,6 @@ pub(super) fn end(ending: Ending, closed: Option<RoomClosedReason>) -> RoomEnd {
         Ending::Removed => RoomEnd::Removed,
         Ending::Lost => RoomEnd::Lost,
         Ending::Closed => RoomEnd::Closed(closed),
-        Ending::RekeyWithheld => RoomEnd::RekeyWithheld,
     }
 }
 

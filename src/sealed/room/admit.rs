@@ -1,7 +1,7 @@
 //! Who is let in: judging the members that the relay lists by their cards, and never by the relay's word.
 use std::collections::{HashMap, HashSet};
 
-use super::{Event, Fact, Listed, Room, members::Counter, members::Member};
+use super::{Event, Fact, Listed, Room, members::Counter, members::Member, rekey::Place};
 use crate::{
     protocol::public_key::PublicKey,
     sealed::{
@@ -27,7 +27,7 @@ enum Verdict {
     Accept(Box<Candidate>),
     /// The card is of an epoch before this one.
     NotHereYet,
-    /// The card is of an epoch that has not come.
+    /// The card is of the next epoch.
     Newer,
     Refuse(Alarm),
 }
@@ -54,7 +54,7 @@ impl Room {
             }
             match self.judge(&listed, false, now) {
                 Verdict::Accept(candidate) => candidates.push(*candidate),
-                verdict => self.turn_away(listed, verdict, false, now),
+                verdict => self.turn_away(&listed.user_id, verdict, false, now),
             }
         }
         // Nobody can tell which of two users of one invite was first if both were there before: neither is let in.
@@ -70,6 +70,7 @@ impl Room {
                 if let Some(invite) = one_time(&candidate) {
                     self.members.spend(invite, candidate.fingerprint());
                 }
+                self.members.refused_prints.insert(candidate.fingerprint());
                 self.refuse(Alarm::InviteReused(candidate.who()), &candidate.user_id);
             } else if self.members.get(&candidate.fingerprint()).is_some() {
                 self.refuse(Alarm::FingerprintTwice(candidate.who()), &candidate.user_id);
@@ -93,7 +94,14 @@ impl Room {
             self.members.dropped.remove(&listed.user_id);
             match self.judge(&listed, true, now) {
                 Verdict::Accept(candidate) => self.accept(*candidate, true),
-                verdict => self.turn_away(listed, verdict, true, now),
+                verdict => {
+                    let again = matches!(verdict, Verdict::Newer).then(|| listed.clone());
+                    self.turn_away(&listed.user_id, verdict, true, now);
+                    if let Some(listed) = again {
+                        // Judged as soon as the secret is here, by the epoch that it came in.
+                        self.held.hold_newer(stranger(&listed.user_id), Fact::UserJoined(listed), now);
+                    }
+                }
             }
         }
     }
@@ -108,29 +116,39 @@ impl Room {
                 let (who, fingerprint) = (member.who(), member.fingerprint);
                 if !same_key(member, &listed) {
                     self.alarm(Alarm::KeySwapped(who));
-                } else if self.is_newer(&listed) {
-                    self.held.expect_newer(now);
+                } else if let Some(place) = self.place_of_newer(&listed) {
+                    match place {
+                        Place::Beyond(alarm) => self.refuse_epoch(who, alarm),
+                        _ => self.held.expect_newer(who, now),
+                    }
                 } else if self.is_other_card(&listed, fingerprint) {
                     self.alarm(Alarm::CardSwapped(who));
                 }
-            } else if self.members.not_here.contains(&listed.user_id) {
-                match self.judge(&listed, false, now) {
-                    Verdict::Accept(candidate) => self.accept(*candidate, false),
-                    verdict => self.turn_away(listed, verdict, false, now),
+            } else if let Some(live) = self.members.not_here.get(&listed.user_id).copied() {
+                match self.judge(&listed, live, now) {
+                    Verdict::Accept(candidate) => self.accept(*candidate, live),
+                    verdict => self.turn_away(&listed.user_id, verdict, live, now),
                 }
-            } else if !self.members.refused.contains(&listed.user_id) && !self.held.mentions(&listed.user_id) {
+            } else if !self.members.refused.contains(&listed.user_id) {
                 self.refuse(Alarm::Unannounced(stranger(&listed.user_id)), &listed.user_id);
             }
         }
     }
 
-    fn judge(&self, listed: &Listed, live: bool, now: u64) -> Verdict {
-        match self.open_card(listed, live) {
-            Err(verdict) => verdict,
-            Ok(candidate) => match self.judge_candidate(&candidate, live, now) {
-                Some(alarm) => Verdict::Refuse(alarm(candidate.who())),
-                None => Verdict::Accept(Box::new(candidate)),
-            },
+    fn judge(&mut self, listed: &Listed, live: bool, now: u64) -> Verdict {
+        let candidate = match self.open_card(listed, live) {
+            Err(verdict) => return verdict,
+            Ok(candidate) => candidate,
+        };
+        if let Some(alarm) = self.judge_fingerprint(candidate.fingerprint()) {
+            return Verdict::Refuse(alarm(candidate.who()));
+        }
+        match self.judge_invite(&candidate, live, now) {
+            Some(alarm) => {
+                self.members.refused_prints.insert(candidate.fingerprint());
+                Verdict::Refuse(alarm(candidate.who()))
+            }
+            None => Verdict::Accept(Box::new(candidate)),
         }
     }
 
@@ -143,14 +161,14 @@ impl Room {
             SealedError::Version => refuse(Alarm::CardOfUnknownVersion),
             _ => refuse(Alarm::CardDoesNotOpen),
         })?;
-        let secret = self.epochs.current();
-        if header.epoch > secret.epoch() {
-            return Err(Verdict::Newer);
+        match self.place(header.epoch) {
+            Place::Present => {}
+            Place::Next => return Err(Verdict::Newer),
+            Place::Beyond(alarm) => return Err(refuse(alarm)),
+            Place::Past if live => return Err(refuse(Alarm::CardOutdated)),
+            Place::Past => return Err(Verdict::NotHereYet),
         }
-        if header.epoch < secret.epoch() {
-            return Err(if live { refuse(Alarm::CardOutdated) } else { Verdict::NotHereYet });
-        }
-        match Card::open(card, &public_key, self.chain.root(), secret) {
+        match Card::open(card, &public_key, self.chain.root(), self.epochs.current()) {
             Ok(card) => Ok(Candidate { user_id: listed.user_id.clone(), card, public_key, recipient }),
             Err(
                 SealedError::Signature | SealedError::Json | SealedError::Field | SealedError::Name | SealedError::Kind,
@@ -159,17 +177,21 @@ impl Room {
         }
     }
 
-    /// What speaks against someone whose card opens.
-    fn judge_candidate(&self, candidate: &Candidate, live: bool, now: u64) -> Option<fn(Who) -> Alarm> {
-        let fingerprint = candidate.fingerprint();
+    /// What speaks against a fingerprint.
+    fn judge_fingerprint(&self, fingerprint: Fingerprint) -> Option<fn(Who) -> Alarm> {
         if fingerprint == self.identity.fingerprint() || self.members.get(&fingerprint).is_some() {
             return Some(Alarm::FingerprintTwice);
         }
         match self.members.gone(&fingerprint) {
-            Some(true) => return Some(Alarm::RemovedMemberReturned),
-            Some(false) => return Some(Alarm::MemberReturned),
-            None => {}
+            Some(true) => Some(Alarm::RemovedMemberReturned),
+            Some(false) => Some(Alarm::MemberReturned),
+            None => self.members.refused_prints.contains(&fingerprint).then_some(Alarm::RefusedBefore),
         }
+    }
+
+    /// What speaks against the invite of someone whose card opens.
+    fn judge_invite(&self, candidate: &Candidate, live: bool, now: u64) -> Option<fn(Who) -> Alarm> {
+        let fingerprint = candidate.fingerprint();
         let Some(invite) = &candidate.card.invite else {
             let is_creator = candidate.card.key == *self.chain.root();
             return if is_creator && !live { None } else { Some(Alarm::NoInvite) };
@@ -218,25 +240,15 @@ impl Room {
         self.event(Event::MemberJoined { member: fingerprint, name, live });
     }
 
-    fn turn_away(&mut self, listed: Listed, verdict: Verdict, live: bool, now: u64) {
+    fn turn_away(&mut self, user_id: &str, verdict: Verdict, live: bool, now: u64) {
         match verdict {
-            Verdict::Accept(_) => {}
-            Verdict::Refuse(alarm) => self.refuse(alarm, &listed.user_id),
-            Verdict::Newer if live => self.held.hold_newer(Fact::UserJoined(listed), now),
-            Verdict::Newer => {
-                self.held.expect_newer(now);
-                self.not_here(listed.user_id);
-            }
-            Verdict::NotHereYet => {
-                self.listing.want(now);
-                self.not_here(listed.user_id);
-            }
+            Verdict::Accept(_) => return,
+            Verdict::Refuse(alarm) => return self.refuse(alarm, user_id),
+            Verdict::Newer => self.held.expect_newer(stranger(user_id), now),
+            Verdict::NotHereYet => self.listing.want(now),
         }
-    }
-
-    fn not_here(&mut self, user_id: String) {
-        if self.members.not_here.insert(user_id.clone()) {
-            self.event(Event::NotHereYet { user_id });
+        if self.members.not_here.insert(user_id.to_owned(), live).is_none() {
+            self.event(Event::NotHereYet { user_id: user_id.to_owned() });
         }
     }
 
@@ -246,12 +258,13 @@ impl Room {
         self.alarm(alarm);
     }
 
-    fn is_newer(&self, listed: &Listed) -> bool {
-        let epoch = self.epochs.current().epoch();
-        listed.card.as_deref().and_then(|card| Header::peek(card).ok()).is_some_and(|header| header.epoch > epoch)
+    /// Where the epoch of a card stands, if it is newer than the present one.
+    fn place_of_newer(&self, listed: &Listed) -> Option<Place> {
+        let header = listed.card.as_deref().and_then(|card| Header::peek(card).ok())?;
+        Some(self.place(header.epoch)).filter(|place| matches!(place, Place::Next | Place::Beyond(_)))
     }
 
-    /// Whether a card of this epoch is not the member's own.
+    /// Whether a card of the present epoch is not the member's own.
     fn is_other_card(&self, listed: &Listed, fingerprint: Fingerprint) -> bool {
         match self.open_card(listed, false) {
             Ok(candidate) => candidate.fingerprint() != fingerprint,

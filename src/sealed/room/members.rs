@@ -94,8 +94,10 @@ pub(super) struct Members {
     spent: HashMap<[u8; 16], Fingerprint>,
     /// Listed by the relay but not accepted: an alarm was raised already.
     pub(super) refused: HashSet<String>,
-    /// Listed by the relay, with a card of another epoch.
-    pub(super) not_here: HashSet<String>,
+    /// Fingerprints whose invite was refused. They stay so: the rules for a list, which cannot judge as much, must not let them in.
+    pub(super) refused_prints: HashSet<Fingerprint>,
+    /// Listed by the relay, with a card of another epoch; true for those who joined live, and are judged so.
+    pub(super) not_here: HashMap<String, bool>,
     /// Dropped here before the relay said so: what it still delivers from them is ignored.
     pub(super) dropped: HashSet<String>,
     next_order: u64,
@@ -109,7 +111,8 @@ impl Members {
             gone: HashMap::new(),
             spent: HashMap::new(),
             refused: HashSet::new(),
-            not_here: HashSet::new(),
+            refused_prints: HashSet::new(),
+            not_here: HashMap::new(),
             dropped: HashSet::new(),
             next_order: 0,
         }

@@ -97,8 +97,6 @@ pub enum Ending {
     Lost,
     /// The room is no more.
     Closed,
-    /// The next room secret never came: ask for a new invite.
-    RekeyWithheld,
 }
 
 /// Something for the user.

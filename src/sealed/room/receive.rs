@@ -1,5 +1,5 @@
 //! Messages that come in: opened, attributed, counted, and only then believed.
-use super::{Event, Fact, Room, admit::stranger, members::Counted};
+use super::{Event, Fact, Room, admit::stranger, members::Counted, rekey::Place};
 use crate::sealed::{
     Body, Fingerprint, Plain, SealedError,
     alarm::{Alarm, Who},
@@ -22,8 +22,8 @@ impl Room {
             return;
         }
         let member = self.members.by_user_id(&user_id);
-        let not_here = self.members.not_here.contains(&user_id);
-        if member.is_none() && !not_here && !self.held.mentions(&user_id) {
+        let not_here = self.members.not_here.contains_key(&user_id);
+        if member.is_none() && !not_here {
             if self.members.refused.insert(user_id.clone()) {
                 self.alarm(Alarm::MessageFromStranger(stranger(&user_id)));
             }
@@ -39,11 +39,15 @@ impl Room {
             Err(SealedError::Version) => return self.alarm(Alarm::MessageOfUnknownVersion(who)),
             Err(error) => return self.alarm(Alarm::MessageDoesNotOpen(who, error)),
         };
-        if epoch > self.epochs.current().epoch() {
-            return self.held.hold_newer(Fact::Message { user_id, content, shared: Some(shared) }, now);
+        match self.place(epoch) {
+            Place::Present | Place::Past => {}
+            Place::Next => {
+                return self.held.hold_newer(who, Fact::Message { user_id, content, shared: Some(shared) }, now);
+            }
+            Place::Beyond(alarm) => return self.refuse_epoch(who, alarm),
         }
         let Some(from) = from else {
-            self.held.hold_early(Fact::Message { user_id, content, shared: Some(shared) }, now);
+            self.held.hold_early(&who.user_id, Fact::Message { user_id, content, shared: Some(shared) }, now);
             return self.listing.want_now(now);
         };
         match self.open(from, who, epoch, &content, &shared) {

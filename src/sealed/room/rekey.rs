@@ -2,7 +2,11 @@
 use std::collections::HashMap;
 
 use super::{Answer, Command, CommandId, Event, LeaveReason, Room, outbox::Errand, outbox::Queued};
-use crate::sealed::{Card, Fingerprint, OwnerChain, RoomSecret, VerifyingKey, alarm::Alarm, plain::NewSecret};
+use crate::sealed::{
+    Card, Fingerprint, OwnerChain, RoomSecret, VerifyingKey,
+    alarm::{Alarm, Who},
+    plain::NewSecret,
+};
 
 /// How long a rekey waits for the relay's answers, in milliseconds.
 const ANSWERS_MS: u64 = 10_000;
@@ -47,6 +51,16 @@ impl Epochs {
     }
 }
 
+/// Where an epoch that a header names stands. The header is anybody's word.
+pub(super) enum Place {
+    Past,
+    Present,
+    /// Its secret may be on its way.
+    Next,
+    /// It cannot be: to be refused, with this alarm.
+    Beyond(fn(Who) -> Alarm),
+}
+
 /// An owner's rekey between its commands and its `secret` message.
 pub(super) struct Rekey {
     removed: Vec<Fingerprint>,
@@ -68,6 +82,29 @@ pub(super) struct CardDuty {
 }
 
 impl Room {
+    /// Where an epoch stands. The owner makes the epochs, so that for it there is none after the present one.
+    pub(super) fn place(&self, epoch: u32) -> Place {
+        let current = self.epochs.current().epoch();
+        if epoch < current {
+            Place::Past
+        } else if epoch == current {
+            Place::Present
+        } else if self.governs() {
+            Place::Beyond(Alarm::SecretNeverIssued)
+        } else if epoch - current == 1 {
+            Place::Next
+        } else {
+            Place::Beyond(Alarm::SecretTooNew)
+        }
+    }
+
+    /// Tells the user of somebody who claims an epoch that cannot be, unless it knows already.
+    pub(super) fn refuse_epoch(&mut self, who: Who, alarm: fn(Who) -> Alarm) {
+        if self.held.tell_of(&who.user_id) {
+            self.alarm(alarm(who));
+        }
+    }
+
     /// Starts a rekey, or adds a removal to the one that is being prepared.
     pub(super) fn begin_rekey(&mut self, remove: Option<(Fingerprint, String)>, now: u64) {
         let mut rekey =

@@ -1,5 +1,5 @@
 //! The passing of time.
-use super::{Command, Ending, Phase, Room, held::Waited};
+use super::{Phase, Room};
 use crate::sealed::alarm::Alarm;
 
 impl Room {
@@ -35,13 +35,8 @@ impl Room {
         if self.card.due.is_some_and(|due| due <= now) {
             self.set_card(now);
         }
-        match self.held.expire(now) {
-            Waited::Fine => {}
-            Waited::Warn => self.alarm(Alarm::RekeyWithheld),
-            Waited::GiveUp => {
-                self.command(Command::Leave);
-                self.end(Ending::RekeyWithheld);
-            }
+        for who in self.held.expire(now) {
+            self.alarm(Alarm::NewerSecretInUse(who));
         }
     }
 }
