@@ -64,7 +64,7 @@ limits! {
     /// Longest `id` of a command, in bytes of UTF-8.
     id_bytes = 64, 1..=1_024;
     /// Longest public key, in bytes of PEM.
-    public_key_bytes = 2_048, 1_024..=8_192;
+    public_key_bytes = 2_048, 1_024..=2_048;
     /// Longest card, in bytes as it stands in JSON.
     card_bytes = 4_096, 0..=65_536;
     /// Bytes that may wait for one connection to read them; past it the reader is disconnected.
