@@ -200,7 +200,8 @@ impl Session {
     pub(super) fn create_room(self: &Arc<Self>, command: &CreateRoom<'_>, id: Option<&str>) -> Result<(), Refused> {
         let limits = &self.relay.limits;
         let name = self.checked_name(&command.name, "name")?;
-        let client_room_id = self.checked_name(&command.client_room_id, "client_room_id")?;
+        let client_room_id =
+            self.checked_name(command.client_room_id.as_deref().unwrap_or_default(), "client_room_id")?;
         let creator = self.newcomer(&command.username, &command.public_key_string, command.card.as_deref())?;
         let max_members = match command.max_members {
             Some(most) if (1..=limits.members_per_room).contains(&most) => most as usize,

@@ -67,7 +67,7 @@ pub(super) async fn create(config: Config, name: &str, new: NewRoom) -> Result<(
     let command = Command::CreateRoom(CreateRoom {
         name: "".into(),
         username: "".into(),
-        client_room_id: "".into(),
+        client_room_id: None,
         public_key_string: request.public_key_pem.as_str().into(),
         card: Some(request.card.as_str().into()),
         max_members: new.max_members,

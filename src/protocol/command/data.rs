@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Visitor};
 
 use super::RawString;
 use crate::protocol::codes::OwnerLeaves;
@@ -17,8 +17,8 @@ pub struct CreateRoom<'a> {
     #[serde(borrow)]
     pub username: Cow<'a, str>,
     /// Comes back in the answer, so that a client knows which of its rooms this is; at most `name_bytes`.
-    #[serde(borrow, default)]
-    pub client_room_id: Cow<'a, str>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub client_room_id: Option<Cow<'a, str>>,
     /// The creator's RSA public key in PEM.
     #[serde(borrow)]
     pub public_key_string: Cow<'a, str>,
@@ -160,14 +160,42 @@ pub struct SendMessages<'a> {
 }
 
 /// One recipient's part of `send-messages`.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize)]
 pub struct Payload<'a> {
     /// The recipient.
-    #[serde(borrow)]
     pub to_user_id: Cow<'a, str>,
     /// Its payload, a JSON string.
-    #[serde(borrow)]
     pub content: RawString<'a>,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Payload<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Fields<'a> {
+            #[serde(borrow)]
+            to_user_id: Cow<'a, str>,
+            #[serde(borrow)]
+            content: RawString<'a>,
+        }
+        let Fields { to_user_id, content } = Fields::deserialize(ObjectOnly(deserializer))?;
+        Ok(Self { to_user_id, content })
+    }
+}
+
+/// Left to itself, serde also fills a struct's fields from a list, by their place.
+struct ObjectOnly<D>(D);
+
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for ObjectOnly<D> {
+    type Error = D::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        self.0.deserialize_map(visitor)
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct newtype_struct seq tuple
+        tuple_struct map struct enum identifier ignored_any
+    }
 }
 
 /// `set-card`.

@@ -38,6 +38,21 @@ fn repeats_room_and_id_only_when_well_formed() {
     assert_eq!((refused.code, refused.id, refused.field.as_deref()), (ErrorCode::BadRequest, None, Some("id")));
 }
 
+#[test]
+fn a_recipient_is_an_object_and_null_is_absent() {
+    let send =
+        |to: &str| format!(r#"{{"cmd":"send-messages","data":{{"room_id":"r","shared":null,"to":[{to}]}},"id":null}}"#);
+    assert_eq!(parse_refused(&send(r#"["u","c"]"#)).code, ErrorCode::BadRequest);
+    let frame = send(r#"{"to_user_id":"u","content":"c","x":[1]}"#);
+    let request = read(&frame).unwrap();
+    let Command::SendMessages(packet) = request.command else { panic!("another command") };
+    assert!(request.id.is_none() && packet.shared.is_none());
+    assert!(matches!((&packet.to[0].to_user_id, packet.to[0].content.get()), (Cow::Borrowed("u"), r#""c""#)));
+    let frame = r#"{"cmd":"create-room","data":{"name":"","username":"","client_room_id":null,"public_key_string":"","card":null,"owner_leaves":null}}"#;
+    assert!(read(frame).is_ok());
+    assert!(read(r#"{"cmd":"resume","data":null}"#).is_ok());
+}
+
 fn parse_refused(frame: &str) -> Refused {
     *read(frame).unwrap_err()
 }

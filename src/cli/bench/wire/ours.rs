@@ -63,7 +63,7 @@ impl Ours {
         let command = Command::CreateRoom(CreateRoom {
             name: "bench".into(),
             username: "member".into(),
-            client_room_id: "".into(),
+            client_room_id: None,
             public_key_string: PUBLIC_KEY.into(),
             card: None,
             max_members: None,
