@@ -1,0 +1,211 @@
+/**
+ * Keeps a session connected: opens the WebSocket, opens another when it breaks, and tries at once when the network or the person comes back.
+ */
+import { PATH, PROTOCOL, reconnectAfter } from "../protocol/codes.js";
+import { Session } from "../protocol/session.js";
+import { Backoff } from "./backoff.js";
+
+/** @typedef {import("../protocol/events.js").ServerEvent} ServerEvent */
+/** @typedef {import("../protocol/events.js").Limits} Limits */
+
+/** An acknowledgement waits this long for company. */
+const ACK_WITHIN_MS = 250;
+/** A connection that is silent for this long is asked whether it lives; browsers do not show the server's pings to pages. */
+const SILENCE_MS = 25_000;
+/** The time to answer that, and to connect. */
+const ANSWER_MS = 15_000;
+/** The same when the person or the network has just come back: then somebody is waiting. */
+const IMPATIENT_MS = 4_000;
+/** No announced restart takes longer than this. */
+const LONGEST_RESTART_MS = 300_000;
+
+/**
+ * Why a session is over: by one's own wish; the server keeps it no longer; the server closed for good; the server broke the protocol, or speaks
+ * another version of it; there was never a connection.
+ *
+ * @typedef {"closed" | "session-lost" | "refused" | "protocol" | "version" | "unreachable"} End
+ */
+
+/**
+ * @typedef {object} Handlers
+ * @property {(event: ServerEvent) => void} event in order
+ * @property {(state: "connecting" | "live" | "away") => void} state
+ * @property {(end: End) => void} ended
+ */
+
+/** What is outside, for tests. @typedef {{ WebSocket?: typeof WebSocket, backoff?: Backoff }} World */
+
+/** One session with the relay at `origin`. */
+export class Connection {
+  /**
+   * @param {string} origin `https://HOST[:PORT]`
+   * @param {Handlers} handlers
+   * @param {World} [world]
+   */
+  constructor(origin, handlers, world = {}) {
+    this.url = origin.replace(/^http/, "ws") + PATH;
+    this.handlers = handlers;
+    this.WebSocket = world.WebSocket ?? WebSocket;
+    this.backoff = world.backoff ?? new Backoff();
+    this.session = new Session({
+      send: (frame) => this.socket?.send(frame),
+      deliver: (event) => this.deliver(event),
+      live: () => this.becameLive(),
+      lost: () => this.end("session-lost"),
+    });
+    /** @type {WebSocket | undefined} */
+    this.socket = undefined;
+    /** @type {Limits | undefined} */
+    this.limits = undefined;
+    this.notice = "";
+    this.over = false;
+    /** @type {number | undefined} */
+    this.restartMs = undefined;
+    /** When the server will have given the session up, in milliseconds of this page's clock. */
+    this.keptUntil = 0;
+    /** @type {Record<"retry" | "ack" | "silence" | "answer", ReturnType<typeof setTimeout> | undefined>} */
+    this.timers = { retry: undefined, ack: undefined, silence: undefined, answer: undefined };
+    this.wake = () => this.woken();
+    this.watch("addEventListener");
+    this.open();
+  }
+
+  /**
+   * Sends a command; the callback is called in the order of events.
+   *
+   * @param {string} cmd
+   * @param {object} data
+   * @param {(answer: import("../protocol/session.js").Answer) => void} answered
+   */
+  request(cmd, data, answered) {
+    if (this.over) answered({ cmd: "uncertain" });
+    else this.session.request(cmd, data, answered);
+  }
+
+  /** Ends the session for good. */
+  close() {
+    this.end("closed");
+  }
+
+  /** @param {"addEventListener" | "removeEventListener"} how */
+  watch(how) {
+    globalThis.window?.[how]("online", this.wake);
+    globalThis.document?.[how]("visibilitychange", this.wake);
+  }
+
+  open() {
+    clearTimeout(this.timers.retry);
+    const socket = new this.WebSocket(this.url);
+    this.socket = socket;
+    this.handlers.state(this.keptUntil ? "away" : "connecting");
+    this.setTimer("answer", ANSWER_MS, () => this.broken(socket, 1006));
+    socket.onopen = () => this.session.connected();
+    socket.onmessage = ({ data }) => this.received(socket, data);
+    socket.onclose = ({ code }) => this.broken(socket, code);
+  }
+
+  /** @param {WebSocket} socket @param {unknown} data */
+  received(socket, data) {
+    if (socket !== this.socket) return;
+    clearTimeout(this.timers.answer);
+    this.setTimer("silence", SILENCE_MS, () => this.probe(ANSWER_MS));
+    try {
+      if (typeof data !== "string") throw new TypeError("binary");
+      this.session.receive(data);
+    } catch {
+      this.end("protocol");
+      return;
+    }
+    this.session.ack(false);
+    if (this.session.unackedEvents > 0) this.timers.ack ??= setTimeout(() => this.sendAck(), ACK_WITHIN_MS);
+  }
+
+  sendAck() {
+    this.timers.ack = undefined;
+    this.session.ack(true);
+  }
+
+  /** @param {ServerEvent} event */
+  deliver(event) {
+    if (event.cmd === "hello") {
+      if (event.protocol !== PROTOCOL) {
+        this.end("version");
+        return;
+      }
+      const first = this.limits === undefined;
+      this.limits = event.limits;
+      this.notice = event.notice;
+      if (first) this.becameLive();
+    } else if (event.cmd === "restarting") {
+      this.restartMs = Math.min(event.reconnectInMs, LONGEST_RESTART_MS);
+    } else {
+      this.handlers.event(event);
+    }
+  }
+
+  becameLive() {
+    this.backoff.reset();
+    const { resume_window_s, ping_interval_s, pong_timeout_s } = this.limits ?? { resume_window_s: 0, ping_interval_s: 0, pong_timeout_s: 0 };
+    this.keptForMs = Math.min(resume_window_s + ping_interval_s + pong_timeout_s, 3600) * 1000;
+    this.keptUntil = Infinity;
+    this.handlers.state("live");
+  }
+
+  /** @param {WebSocket} socket @param {number} code */
+  broken(socket, code) {
+    if (socket !== this.socket || this.over) return;
+    this.drop();
+    if (!reconnectAfter(code)) return this.end("refused");
+    if (this.keptUntil === 0) return this.end("unreachable");
+    if (!this.session.resumable) return this.end("session-lost");
+    const wait = this.restartMs ?? this.backoff.next();
+    if (this.keptUntil === Infinity) this.keptUntil = Date.now() + (this.keptForMs ?? 0) + (this.restartMs ?? 0);
+    this.restartMs = undefined;
+    if (Date.now() > this.keptUntil) return this.end("session-lost");
+    this.handlers.state("away");
+    this.setTimer("retry", wait, () => this.open());
+  }
+
+  /** Lets go of the present socket. */
+  drop() {
+    for (const timer of Object.values(this.timers)) clearTimeout(timer);
+    this.timers.ack = undefined;
+    const socket = this.socket;
+    this.socket = undefined;
+    this.session.disconnected();
+    if (!socket) return;
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.close();
+  }
+
+  /** Asks the server for a word; without one the connection is taken for dead. @param {number} within milliseconds */
+  probe(within) {
+    const socket = this.socket;
+    if (!socket || this.session.phase !== "live") return;
+    this.session.request("ack", { seq: this.session.seq }, () => {});
+    this.setTimer("answer", within, () => this.broken(socket, 1006));
+  }
+
+  /** The network is back, or somebody looks at the page again. */
+  woken() {
+    if (this.over || globalThis.document?.visibilityState === "hidden") return;
+    if (this.socket) this.probe(IMPATIENT_MS);
+    else this.open();
+  }
+
+  /** @param {"retry" | "ack" | "silence" | "answer"} name @param {number} ms @param {() => void} act */
+  setTimer(name, ms, act) {
+    clearTimeout(this.timers[name]);
+    this.timers[name] = setTimeout(act, ms);
+  }
+
+  /** @param {End} end */
+  end(end) {
+    if (this.over) return;
+    this.over = true;
+    this.watch("removeEventListener");
+    this.drop();
+    this.session.end();
+    this.handlers.ended(end);
+  }
+}

@@ -1,0 +1,372 @@
+/**
+ * A room that one is in: the {@link Machine} of the sealed scheme, driven by a {@link Connection}.
+ *
+ * Frames → facts and answers → machine → commands → frames. Everything that reaches the machine waits in one queue, so that it sees the room's events in
+ * their order however long the browser takes to decrypt them.
+ */
+import { OwnerChain } from "../sealed/chain.js";
+import { sealCard } from "../sealed/card.js";
+import { Identity } from "../sealed/identity.js";
+import { linkToUrl } from "../sealed/link.js";
+import { RoomSecret } from "../sealed/secret.js";
+import { Connection } from "./connection.js";
+import { Machine, RoomError } from "./room/machine.js";
+import { shownName } from "./room/members.js";
+
+/** @typedef {import("./room/machine.js").RoomEvent} RoomEvent */
+/** @typedef {import("./room/machine.js").Fact} Fact */
+/** @typedef {import("../protocol/events.js").ServerEvent} ServerEvent */
+/** @typedef {import("../protocol/session.js").Answer} Answer */
+/** @typedef {import("../sealed/link.js").Link} Link */
+
+/**
+ * @typedef {object} MemberInfo a member for display
+ * @property {string} fingerprint
+ * @property {string} name the name to show, with the first group of the fingerprint if another member had it before
+ * @property {boolean} verified whether the user has compared the fingerprint
+ * @property {boolean} owner
+ */
+
+/**
+ * @typedef {object} Handlers
+ * @property {(event: RoomEvent) => void} event in order
+ * @property {(state: "connecting" | "live" | "away") => void} state
+ */
+
+/** How long leaving waits for the relay, in milliseconds. */
+const GOODBYE_MS = 1_500;
+
+/** Entry was refused, or there is no connection. */
+export class EntryError extends Error {
+  /** @param {string} code an error code of the protocol, or why there is no connection */
+  constructor(code) {
+    super(code);
+    this.name = "EntryError";
+    this.code = code;
+  }
+}
+
+/**
+ * @typedef {object} NewRoom
+ * @property {string} roomName only members see it; may be empty
+ * @property {string} name one's own
+ * @property {number} [expiresInS] the room's life
+ * @property {import("../protocol/codes.js").OwnerLeaves} ownerLeaves
+ * @property {Link["pin"]} pin of the server, for links, where its certificate is not publicly trusted
+ */
+
+/**
+ * Creates a room on the relay at `origin`.
+ *
+ * @param {string} origin
+ * @param {NewRoom} wanted
+ * @param {Handlers} handlers
+ * @param {import("./connection.js").World} [world]
+ */
+export async function createRoom(origin, wanted, handlers, world) {
+  const identity = await Identity.generate();
+  const chain = new OwnerChain(identity.key);
+  const secret = RoomSecret.generate(0);
+  const card = await sealCard(identity, wanted.name, undefined, chain.root, secret);
+  const { roomName, name, expiresInS, ownerLeaves, pin } = wanted;
+  const start = { identity, name, roomName, roomId: "", chain, secret, transfer: ownerLeaves === "transfer" };
+  // The relay is told no names.
+  const data = {
+    ...{ name: "", username: "", client_room_id: "", public_key_string: identity.pem, card, owner_leaves: ownerLeaves },
+    ...(expiresInS !== undefined && { expires_in_s: expiresInS }),
+  };
+  return Room.enter(origin, { start, pin, cmd: "create-room", data }, handlers, world);
+}
+
+/**
+ * Joins the room that a link leads to; it must be on the relay at `origin`.
+ *
+ * @param {string} origin
+ * @param {Link} link
+ * @param {string} name one's own
+ * @param {Handlers} handlers
+ * @param {import("./connection.js").World} [world]
+ */
+export async function joinRoom(origin, link, name, handlers, world) {
+  const identity = await Identity.generate();
+  const { chain, secret, certificate: invite, roomId, roomName, joinKey, pin } = link;
+  const card = await sealCard(identity, name, invite, chain.root, secret);
+  const start = { identity, name, roomName, roomId, chain, secret, invite, transfer: false };
+  const oneTime = invite.kind === "one-time";
+  const key = oneTime ? { one_time_key: joinKey } : { forever_key: joinKey };
+  const data = { room_id: roomId, ...key, username: "", public_key: identity.pem, card };
+  return Room.enter(origin, { start, pin, cmd: oneTime ? "join-room-onetime" : "join-room-forever", data }, handlers, world);
+}
+
+/**
+ * @typedef {object} Entry
+ * @property {Omit<import("./room/machine.js").Start, "settings">} start
+ * @property {Link["pin"]} pin
+ * @property {string} cmd
+ * @property {object} data
+ */
+
+/** A membership. It lives as long as this object; nothing of it is kept anywhere else. */
+export class Room {
+  /** @param {Handlers} handlers */
+  constructor(handlers) {
+    this.handlers = handlers;
+    /** @type {Promise<unknown>} */
+    this.queue = Promise.resolve();
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    this.timer = undefined;
+    /** @type {Connection} */
+    this.connection = /** @type {any} */ (undefined);
+    /** @type {Machine} */
+    this.machine = /** @type {any} */ (undefined);
+  }
+
+  /**
+   * @param {string} origin
+   * @param {Entry} entry
+   * @param {Handlers} handlers
+   * @param {import("./connection.js").World} [world]
+   * @returns {Promise<Room>}
+   */
+  static enter(origin, entry, handlers, world) {
+    const room = new Room(handlers);
+    return new Promise((resolve, reject) => {
+      /** @param {string} code */
+      const fail = (code) => {
+        room.connection.close();
+        reject(new EntryError(code));
+      };
+      room.connection = new Connection(
+        origin,
+        {
+          event: (event) => room.take(event),
+          state: (state) => {
+            if (state === "live" && !room.machine) room.start(origin, entry, resolve, fail);
+            handlers.state(state);
+          },
+          ended: (end) => (room.machine && room.machine.phase !== "entering" ? room.cutOff() : fail(end)),
+        },
+        world,
+      );
+    });
+  }
+
+  /** @param {string} origin @param {Entry} entry @param {(room: Room) => void} entered @param {(code: string) => void} fail */
+  start(origin, { start, pin, cmd, data }, entered, fail) {
+    const { limits } = this.connection;
+    if (!limits) return;
+    const { hostname, port } = new URL(origin);
+    const settings = {
+      resumeWindowMs: limits.resume_window_s * 1000,
+      frameBytes: limits.frame_bytes,
+      server: { host: hostname, port: Number(port || 443), pin },
+    };
+    this.machine = new Machine(
+      { ...start, settings },
+      { command: (id, cmd, data) => this.send(id, cmd, data), event: (event) => this.told(event) },
+    );
+    this.connection.request(cmd, data, (answer) => {
+      if (answer.cmd === "error") return fail(answer.code);
+      if (answer.cmd !== "create-room" && answer.cmd !== "joined") return fail(answer.cmd === "uncertain" ? "session-lost" : "protocol");
+      const { roomId, userId } = answer;
+      if (answer.cmd === "joined") this.handle({ type: "joined", userId, ownerId: answer.ownerId, users: answer.users });
+      else this.handle({ type: "created", roomId, userId });
+      this.run(async () => entered(this));
+    });
+  }
+
+  // ---- what one can do ----
+
+  /** Says something to everyone, or to one member only. @param {string} text @param {string} [to] a fingerprint */
+  say(text, to) {
+    return this.run(() => this.machine.say(text, to, Date.now()));
+  }
+
+  /**
+   * Makes invite links.
+   *
+   * @param {import("../sealed/certificate.js").InviteKind} kind
+   * @param {{ count?: number, expiresInS?: number }} [options] count is for one-time links
+   * @returns {Promise<{ url: string, joinKey: string, expiry: number }[]>}
+   */
+  async invite(kind, { count = 1, expiresInS } = {}) {
+    /** @type {Promise<Link[] | null>} */
+    const made = new Promise((resolve, reject) => {
+      const wanted = { kind, count, ...(expiresInS !== undefined && { expiresInS }), made: resolve };
+      this.run(() => this.machine.inviteBy(wanted, Date.now())).catch(reject);
+    });
+    const links = await made;
+    if (!links) throw new RoomError("busy");
+    return links.map((link) => ({ url: linkToUrl(link), joinKey: link.joinKey, expiry: link.certificate.expiry }));
+  }
+
+  /** Makes one link worthless, by the relay's word. @param {string} joinKey @returns {Promise<boolean>} whether it still worked */
+  async revoke(joinKey) {
+    return (await this.ask("revoke-key", { key: joinKey })).cmd === "done";
+  }
+
+  /** Makes all links worthless for good, by changing the room secret. */
+  rekey() {
+    return this.run(() => this.machine.rekey(Date.now()));
+  }
+
+  /** @param {string} member */
+  remove(member) {
+    return this.run(() => this.machine.remove(member, Date.now()));
+  }
+
+  /** @param {string} member */
+  handOverTo(member) {
+    return this.run(() => this.machine.handOverTo(member, Date.now()));
+  }
+
+  /** @param {string} member @param {boolean} verified */
+  setVerified(member, verified) {
+    this.machine.setVerified(member, verified);
+  }
+
+  /** Leaves for good. */
+  async leave() {
+    await this.depart("leave-room");
+  }
+
+  /** Closes the room for everyone. */
+  async close() {
+    this.machine.checkOwning();
+    await this.depart("close-room");
+  }
+
+  /** Leaves without waiting for anything: the page is going away. */
+  abandon() {
+    if (this.machine.phase !== "over") this.connection.request("leave-room", { room_id: this.machine.roomId }, () => {});
+    this.machine.end("left");
+    this.stop();
+  }
+
+  // ---- what one can see ----
+
+  get fingerprint() {
+    return this.machine.identity.fingerprint;
+  }
+
+  get name() {
+    return this.machine.name;
+  }
+
+  get roomName() {
+    return this.machine.roomName;
+  }
+
+  /** The owner's fingerprint. */
+  get owner() {
+    return this.machine.owner;
+  }
+
+  /** Whether one can invite, remove and so on. */
+  get isOwner() {
+    return this.machine.governs;
+  }
+
+  /** A word of the server's host to its users; may be empty. */
+  get notice() {
+    return this.connection.notice;
+  }
+
+  /** The others, in the order of joining. @returns {MemberInfo[]} */
+  get members() {
+    return [...this.machine.members.accepted.keys()].flatMap((fingerprint) => this.member(fingerprint) ?? []);
+  }
+
+  /** @param {string} fingerprint @returns {MemberInfo | undefined} */
+  member(fingerprint) {
+    const member = this.machine.members.get(fingerprint);
+    if (!member) return undefined;
+    return { fingerprint, name: shownName(member), verified: member.verified, owner: fingerprint === this.owner };
+  }
+
+  // ---- within ----
+
+  /** Waits for its turn. @template T @param {() => Promise<T>} act @returns {Promise<T>} */
+  run(act) {
+    const done = this.queue.then(act);
+    this.queue = done.catch(() => {}).then(() => this.setTimer());
+    return done;
+  }
+
+  /** @param {Fact} fact */
+  handle(fact) {
+    this.run(() => this.machine.handle(fact, Date.now())).catch((error) => this.failed(error));
+  }
+
+  /** A fault of our own: better no room than one in an unknown state. @param {unknown} error */
+  failed(error) {
+    console.error(error);
+    this.machine.end("lost");
+  }
+
+  setTimer() {
+    clearTimeout(this.timer);
+    const deadline = this.machine?.nextDeadline;
+    if (deadline === undefined) return;
+    const tick = () => this.run(() => this.machine.tick(Date.now())).catch((error) => this.failed(error));
+    this.timer = setTimeout(tick, Math.max(0, deadline - Date.now()));
+  }
+
+  /** @param {number} id @param {string} cmd @param {object} data */
+  send(id, cmd, data) {
+    this.connection.request(cmd, data, (answer) => {
+      this.run(() => this.machine.answer(id, answer, Date.now())).catch((error) => this.failed(error));
+    });
+  }
+
+  /** @param {string} cmd @param {object} data @returns {Promise<Answer>} */
+  ask(cmd, data) {
+    return new Promise((resolve) => this.connection.request(cmd, { room_id: this.machine.roomId, ...data }, resolve));
+  }
+
+  /** @param {RoomEvent} event */
+  told(event) {
+    if (event.type === "ended") this.stop();
+    this.handlers.event(event);
+  }
+
+  /** An event of the relay that answers nothing. @param {ServerEvent} event */
+  take(event) {
+    const { machine } = this;
+    if (!machine || ("roomId" in event && machine.roomId !== "" && event.roomId !== machine.roomId)) return;
+    switch (event.cmd) {
+      case "user-joined":
+        return this.handle({ type: "user-joined", user: event.user });
+      case "user-left":
+        return this.handle({ type: "user-left", userId: event.userId, reason: event.reason });
+      case "owner-changed":
+        return this.handle({ type: "owner-changed", ownerId: event.ownerId });
+      case "send-message":
+        return this.handle({ type: "message", userId: event.userId, content: event.content, shared: event.shared });
+      case "room-closed":
+        return this.handle({ type: "closed", reason: event.reason });
+      case "gap":
+        return this.handle({ type: "gap" });
+      default:
+        return undefined;
+    }
+  }
+
+  /** @param {"leave-room" | "close-room"} cmd */
+  async depart(cmd) {
+    const timeout = new Promise((resolve) => setTimeout(resolve, GOODBYE_MS));
+    await Promise.race([this.ask(cmd, {}), timeout]);
+    this.machine.end(cmd === "leave-room" ? "left" : "closed");
+  }
+
+  /** The session is over, and the membership with it. */
+  cutOff() {
+    this.run(async () => this.machine.end("lost")).catch(() => {});
+  }
+
+  stop() {
+    clearTimeout(this.timer);
+    // What the machine still wants to say in this turn goes out first.
+    queueMicrotask(() => this.connection.close());
+  }
+}
