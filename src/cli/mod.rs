@@ -4,6 +4,7 @@
 mod bench;
 mod chat;
 mod serve;
+mod web;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -39,6 +40,10 @@ enum Command {
     Serve(serve::Serve),
     /// Lists the bounds that `serve --limit NAME=VALUE` sets, with their defaults.
     Limits,
+    /// Prints the hash of the web client that this program serves.
+    WebHash,
+    /// Fetches the web client of a server and says whether it is the one that belongs to this program.
+    WebCheck(web::Check),
 }
 
 /// What a command fails with; printed for people.
@@ -55,6 +60,8 @@ pub fn main() -> ExitCode {
         Command::Chat(chat) => chat.run(),
         Command::Serve(serve) => serve.run(),
         Command::Limits => say(&Limits::default()),
+        Command::WebHash => web::hash(),
+        Command::WebCheck(check) => check.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -88,6 +88,7 @@ impl Serve {
         let options = Options {
             notice: self.notice,
             allowed_origins: self.allow_origins,
+            development_pin: self.cert.is_none().then(|| pin.clone()),
             workers,
             takeover: self.takeover,
             takeover_within: None,

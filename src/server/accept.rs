@@ -15,7 +15,7 @@ use tokio_rustls::server::TlsStream;
 use super::admission::{Admission, Permit, Verdict};
 use super::http::{self, Site};
 use super::mailbox::{Newcomer, WorkersHandle};
-use crate::relay::Relay;
+use crate::protocol::limits::Limits;
 
 /// Largest HTTP request head, in bytes. hyper's own minimum is 8 KiB.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
@@ -36,19 +36,13 @@ pub(super) struct Acceptor {
 impl Acceptor {
     pub(super) fn new(
         tls: Arc<rustls::ServerConfig>,
-        relay: Arc<Relay>,
-        allowed_origins: Vec<String>,
+        site: Site,
+        limits: &Limits,
         workers: WorkersHandle,
     ) -> Arc<Self> {
-        let set_up = Duration::from_secs(relay.limits().first_command_s);
-        let admission = Admission::new(relay.limits().clone());
-        Arc::new(Self {
-            tls: tls.into(),
-            admission,
-            site: Arc::new(Site::new(relay, allowed_origins)),
-            workers,
-            set_up,
-        })
+        let set_up = Duration::from_secs(limits.first_command_s);
+        let admission = Admission::new(limits.clone());
+        Arc::new(Self { tls: tls.into(), admission, site: Arc::new(site), workers, set_up })
     }
 
     /// Accepts for ever.

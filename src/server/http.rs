@@ -1,4 +1,4 @@
-//! What the port answers over HTTPS: the upgrade to WebSocket, health, and a page that says what this is.
+//! What the port answers over HTTPS: the upgrade to WebSocket, health, the web client and its hash.
 
 use std::sync::Arc;
 
@@ -10,29 +10,45 @@ use hyper::upgrade::OnUpgrade;
 use hyper::{Method, Request, Response, StatusCode};
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 
+use super::web::{self, Asset};
 use crate::protocol;
 use crate::relay::Relay;
 
 type Answer = Response<Full<Bytes>>;
 
 const TEXT: &str = "text/plain; charset=utf-8";
-const PAGE: &str = include_str!("page.html");
+const PAGE: &str = "/";
+/// Two years (RFC 6797): browsers come back over TLS only.
+const TRANSPORT_SECURITY: &str = "max-age=63072000";
 
 /// The HTTP side of one server.
 pub(super) struct Site {
     relay: Arc<Relay>,
     allowed_origins: Vec<String>,
+    /// The pin of a certificate that nobody vouches for.
+    development_pin: Option<String>,
 }
 
 impl Site {
-    pub(super) fn new(relay: Arc<Relay>, allowed_origins: Vec<String>) -> Self {
-        Self { relay, allowed_origins }
+    pub(super) fn new(relay: Arc<Relay>, allowed_origins: Vec<String>, development_pin: Option<String>) -> Self {
+        Self { relay, allowed_origins, development_pin }
     }
 
     /// Answers one request. `upgrade` takes over a connection that became a WebSocket.
-    pub(super) fn answer(&self, mut request: Request<Incoming>, upgrade: impl FnOnce(OnUpgrade)) -> Answer {
+    pub(super) fn answer(&self, request: Request<Incoming>, upgrade: impl FnOnce(OnUpgrade)) -> Answer {
+        let mut answer = self.answer_path(request, upgrade);
+        // A browser would hold a development certificate's host to it, whatever else runs there.
+        if self.development_pin.is_none() {
+            let headers = answer.headers_mut();
+            headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(TRANSPORT_SECURITY));
+        }
+        answer
+    }
+
+    fn answer_path(&self, mut request: Request<Incoming>, upgrade: impl FnOnce(OnUpgrade)) -> Answer {
         let path = request.uri().path();
-        if !matches!(path, "/" | "/healthz" | protocol::PATH) {
+        let asset = web::release().get(path);
+        if asset.is_none() && !matches!(path, "/healthz" | web::HASH_PATH | protocol::PATH) {
             return plain(StatusCode::NOT_FOUND, "There is nothing here. The WebSocket is at /v1.\n");
         }
         let upgrades = path == protocol::PATH;
@@ -42,35 +58,30 @@ impl Site {
         }
         match path {
             "/healthz" => plain(StatusCode::OK, "ok\n"),
-            "/" => self.index(&request),
-            _ => {
+            web::HASH_PATH => plain(StatusCode::OK, &format!("{}\n", web::release().hash())),
+            protocol::PATH => {
                 let answer = self.upgrade(&request);
                 if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
                     upgrade(hyper::upgrade::on(&mut request));
                 }
                 answer
             }
+            PAGE if names(&request, header::ACCEPT, "application/json") => self.information(),
+            _ => asset.map_or_else(|| plain(StatusCode::NOT_FOUND, ""), |asset| serve(asset, &request)),
         }
     }
 
-    fn index(&self, request: &Request<Incoming>) -> Answer {
-        let accepts = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("");
-        if accepts.split(',').any(|kind| kind.trim().starts_with("application/json")) {
-            let information = serde_json::json!({
-                "server": "subrosa",
-                "version": env!("CARGO_PKG_VERSION"),
-                "protocol": protocol::VERSION,
-                "websocket": protocol::PATH,
-                "limits": self.relay.limits(),
-            });
-            return body(StatusCode::OK, "application/json", format!("{information}\n").into());
-        }
-        let mut page = body(StatusCode::OK, "text/html; charset=utf-8", Bytes::from_static(PAGE.as_bytes()));
-        let policy = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
-        let headers = page.headers_mut();
-        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
-        headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-        page
+    /// What programs want to know; a browser that has accepted a development certificate learns its pin for the links that it makes.
+    fn information(&self) -> Answer {
+        let information = serde_json::json!({
+            "server": "subrosa",
+            "version": env!("CARGO_PKG_VERSION"),
+            "protocol": protocol::VERSION,
+            "websocket": protocol::PATH,
+            "pin": self.development_pin,
+            "limits": self.relay.limits(),
+        });
+        body(StatusCode::OK, "application/json", format!("{information}\n").into())
     }
 
     fn upgrade(&self, request: &Request<Incoming>) -> Answer {
@@ -112,6 +123,40 @@ pub(super) fn too_many() -> Answer {
         plain(StatusCode::SERVICE_UNAVAILABLE, "Too many connections, in all or from your address. Try again later.\n");
     let answer = with(answer, header::RETRY_AFTER, HeaderValue::from_static("30"));
     with(answer, header::CONNECTION, HeaderValue::from_static("close"))
+}
+
+/// A file of the web client, under the rules that keep a page to itself.
+fn serve(asset: &Asset, request: &Request<Incoming>) -> Answer {
+    let compressed = names(request, header::ACCEPT_ENCODING, "gzip");
+    let content = if compressed { &asset.gzip } else { &asset.plain };
+    let mut answer = body(StatusCode::OK, asset.kind, content.clone());
+    let headers = answer.headers_mut();
+    if compressed {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    headers.insert(header::VARY, HeaderValue::from_static("accept, accept-encoding"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(web::CONTENT_SECURITY_POLICY));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    for (name, value) in [
+        ("permissions-policy", web::PERMISSIONS_POLICY),
+        ("cross-origin-opener-policy", "same-origin"),
+        ("cross-origin-embedder-policy", "require-corp"),
+        ("cross-origin-resource-policy", "same-origin"),
+        ("origin-agent-cluster", "?1"),
+    ] {
+        headers.insert(header::HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    answer
+}
+
+/// Whether a header that lists what the client takes names `wanted`, and not with weight zero (RFC 9110 §12.4.2).
+fn names(request: &Request<Incoming>, header: header::HeaderName, wanted: &str) -> bool {
+    let lists = request.headers().get_all(header).iter().filter_map(|value| value.to_str().ok());
+    lists.flat_map(|list| list.split(',')).any(|item| {
+        let (name, weight) = item.split_once(';').unwrap_or((item, ""));
+        let weight = weight.trim().strip_prefix("q=").and_then(|weight| weight.parse().ok()).unwrap_or(1.0);
+        name.trim().eq_ignore_ascii_case(wanted) && weight > 0.0
+    })
 }
 
 fn plain(status: StatusCode, text: &str) -> Answer {

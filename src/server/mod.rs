@@ -19,6 +19,7 @@ mod mailbox;
 mod output;
 mod takeover;
 pub mod tls;
+pub mod web;
 mod worker;
 
 use std::future::Future;
@@ -35,6 +36,7 @@ use crate::protocol::limits::Limits;
 use crate::relay::Relay;
 use crate::secret::wipe;
 use accept::Acceptor;
+use http::Site;
 use mailbox::WorkersHandle;
 use takeover::{Claim, Settled, Successor, TakeoverSocket, UnnamedSocket};
 pub use takeover::{Inheritance, TakeoverError};
@@ -61,6 +63,8 @@ pub struct Options {
     pub notice: String,
     /// Origins of web pages that may connect, as `https://HOST[:PORT]`, beside the server's own.
     pub allowed_origins: Vec<String>,
+    /// The pin of a development certificate: the web client puts it into its links, and browsers are not told to insist on TLS here.
+    pub development_pin: Option<String>,
     /// Event loops; 0 means one for each processor that this process may use.
     pub workers: usize,
     /// Where another process can take over from this one: the path of a Unix socket.
@@ -122,7 +126,8 @@ impl Server {
             given => given,
         };
         let workers = Workers::start(count, relay.clone())?;
-        let acceptor = Acceptor::new(tls, relay.clone(), options.allowed_origins.clone(), workers.handle());
+        let site = Site::new(relay.clone(), options.allowed_origins.clone(), options.development_pin.clone());
+        let acceptor = Acceptor::new(tls, site, relay.limits(), workers.handle());
         let (socket, settled) = match begin(claim, &options).await {
             Ok(begun) => begun,
             Err(error) => {

@@ -16,6 +16,9 @@ const SILENCE_MS = 25_000;
 const ANSWER_MS = 15_000;
 /** The same when the person or the network has just come back: then somebody is waiting. */
 const IMPATIENT_MS = 4_000;
+/** What our own close frames say: 1000 is a goodbye, after which the server keeps no place; anything else is not. */
+const GOODBYE = 1000;
+const COMING_BACK = 4000;
 /** No announced restart takes longer than this. */
 const LONGEST_RESTART_MS = 300_000;
 
@@ -166,8 +169,8 @@ export class Connection {
     this.setTimer("retry", wait, () => this.open());
   }
 
-  /** Lets go of the present socket. */
-  drop() {
+  /** Lets go of the present socket. @param {number} code */
+  drop(code = COMING_BACK) {
     for (const timer of Object.values(this.timers)) clearTimeout(timer);
     this.timers.ack = undefined;
     const socket = this.socket;
@@ -175,7 +178,7 @@ export class Connection {
     this.session.disconnected();
     if (!socket) return;
     socket.onopen = socket.onmessage = socket.onclose = null;
-    socket.close();
+    socket.close(code);
   }
 
   /** Asks the server for a word; without one the connection is taken for dead. @param {number} within milliseconds */
@@ -204,7 +207,7 @@ export class Connection {
     if (this.over) return;
     this.over = true;
     this.watch("removeEventListener");
-    this.drop();
+    this.drop(end === "closed" ? GOODBYE : COMING_BACK);
     this.session.end();
     this.handlers.ended(end);
   }

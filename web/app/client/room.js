@@ -133,8 +133,9 @@ export class Room {
     return new Promise((resolve, reject) => {
       /** @param {string} code */
       const fail = (code) => {
-        room.connection.close();
+        // The first reason counts: closing gives another.
         reject(new EntryError(code));
+        room.connection.close();
       };
       room.connection = new Connection(
         origin,

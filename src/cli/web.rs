@@ -1,0 +1,131 @@
+//! `subrosa web-hash` and `subrosa web-check`: which web client this program serves, and whether a server serves the same.
+//!
+//! The end-to-end promise of the web client holds only for the released page. So the check does not ask a server for a hash, which it could make up: it
+//! fetches every file and compares it with the one in this program. A server could still give others something else; asking over Tor, or
+//! from several places, makes that harder.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::body::Bytes;
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::{Request, StatusCode, header};
+use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use rustls_pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use super::{Failure, say};
+use crate::client::{Address, Pin, Trust, tls_config};
+use crate::server::web::{HASH_PATH, release};
+
+/// No file of the client is near this size, in bytes.
+const MAX_FILE_BYTES: usize = 4 * 1024 * 1024;
+/// Time for one file, and for the connection.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Options of `web-check`.
+#[derive(Debug, Args)]
+pub(super) struct Check {
+    /// The server, such as `https://chat.example.org`.
+    #[arg(value_name = "https://HOST")]
+    server: Address,
+    /// The server's pin, where its certificate is not publicly trusted.
+    #[arg(long, value_name = "PIN")]
+    pin: Option<Pin>,
+}
+
+/// Prints the hash.
+pub(super) fn hash() -> Result<(), Failure> {
+    say(&format_args!("{}\n", release().hash()))
+}
+
+impl Check {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let found = runtime.block_on(self.compare())?;
+        if found.is_empty() {
+            return say(&format_args!(
+                "https://{}/ serves the web client of subrosa {}: all {} files are the same.\nHash: {}\n",
+                self.server.authority(),
+                env!("CARGO_PKG_VERSION"),
+                release().assets().count(),
+                release().hash(),
+            ));
+        }
+        let mut report = format!(
+            "https://{}/ does NOT serve the web client of subrosa {}",
+            self.server.authority(),
+            env!("CARGO_PKG_VERSION")
+        );
+        for difference in found {
+            write!(report, "\n  {difference}")?;
+        }
+        Err(report.into())
+    }
+
+    /// What is not as it should be, a line each.
+    async fn compare(&self) -> Result<Vec<String>, Failure> {
+        let trust = self.pin.map_or(Trust::System, Trust::Pin);
+        let mut server = Fetcher { address: &self.server, tls: tls_config(trust)?, sender: None };
+        let mut differences = Vec::new();
+        for (path, asset) in release().assets() {
+            match server.get(path).await? {
+                (StatusCode::OK, content) if content == asset.plain => {}
+                (StatusCode::OK, _) => differences.push(format!("{path}: another content")),
+                (status, _) => differences.push(format!("{path}: status {}", status.as_u16())),
+            }
+        }
+        let (_, hash) = server.get(HASH_PATH).await?;
+        if hash.trim_ascii() != release().hash().as_bytes() {
+            differences.push(format!("{HASH_PATH}: another hash"));
+        }
+        Ok(differences)
+    }
+}
+
+/// One connection after the other, as long as the server keeps each.
+struct Fetcher<'a> {
+    address: &'a Address,
+    tls: Arc<ClientConfig>,
+    sender: Option<SendRequest<Empty<Bytes>>>,
+}
+
+impl Fetcher<'_> {
+    async fn get(&mut self, path: &str) -> Result<(StatusCode, Bytes), Failure> {
+        tokio::time::timeout(PATIENCE, self.get_now(path)).await.map_err(|_| "the server did not answer in time")?
+    }
+
+    async fn get_now(&mut self, path: &str) -> Result<(StatusCode, Bytes), Failure> {
+        let mut sender = match self.sender.take() {
+            Some(sender) if !sender.is_closed() => sender,
+            _ => self.connect().await?,
+        };
+        sender.ready().await?;
+        let request = Request::get(path)
+            .header(header::HOST, self.address.authority())
+            .header(header::ACCEPT, "*/*")
+            .header(header::USER_AGENT, concat!("subrosa/", env!("CARGO_PKG_VERSION")))
+            .body(Empty::new())?;
+        let answer = sender.send_request(request).await?;
+        let status = answer.status();
+        let body = Limited::new(answer.into_body(), MAX_FILE_BYTES).collect().await?.to_bytes();
+        self.sender = Some(sender);
+        Ok((status, body))
+    }
+
+    async fn connect(&self) -> Result<SendRequest<Empty<Bytes>>, Failure> {
+        let (host, port) = (self.address.host(), self.address.port());
+        let stream =
+            TcpStream::connect((host, port)).await.map_err(|error| format!("cannot reach the server: {error}"))?;
+        let name = ServerName::try_from(host.to_owned())?;
+        let stream = TlsConnector::from(self.tls.clone()).connect(name, stream).await?;
+        let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        Ok(sender)
+    }
+}

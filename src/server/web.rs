@@ -1,0 +1,157 @@
+//! The web client that the server hands out: the files under `web/app`, embedded when this program was built.
+//!
+//! [`release`] is what was embedded. Every file is served as it is, or compressed where the browser takes that; nothing is read from disk, so a running
+//! server cannot be made to serve other files. The hash over all of them tells one release from another.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::sync::LazyLock;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use include_dir::{Dir, include_dir};
+
+static FILES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/web/app");
+static RELEASE: LazyLock<Release> = LazyLock::new(|| Release::of(&FILES));
+
+/// The path under which the hash of the web client is served.
+pub const HASH_PATH: &str = "/web-hash";
+
+/// What pages may do. Scripts, styles and connections come from and go to this server alone, nothing is inline, and text can only be set as text.
+pub(super) const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
+/// What of the device pages may use: the camera, to scan codes, and the clipboard, to hand out links.
+pub(super) const PERMISSIONS_POLICY: &str = "camera=(self), clipboard-write=(self), accelerometer=(), autoplay=(), \
+     clipboard-read=(), display-capture=(), encrypted-media=(), fullscreen=(), geolocation=(), gyroscope=(), hid=(), \
+     identity-credentials-get=(), idle-detection=(), magnetometer=(), microphone=(), midi=(), payment=(), picture-in-picture=(), \
+     publickey-credentials-create=(), publickey-credentials-get=(), screen-wake-lock=(), serial=(), storage-access=(), sync-xhr=(), \
+     usb=(), xr-spatial-tracking=()";
+
+/// One file of the web client.
+#[derive(Debug)]
+pub struct Asset {
+    /// Its media type, for `Content-Type`.
+    pub kind: &'static str,
+    /// Its content.
+    pub plain: Bytes,
+    /// The same in gzip (RFC 1952).
+    pub(super) gzip: Bytes,
+}
+
+/// A whole web client.
+#[derive(Debug)]
+pub struct Release {
+    /// By path, each with its leading slash; the page itself is `/`.
+    assets: BTreeMap<String, Asset>,
+    hash: String,
+}
+
+/// The web client that is part of this program.
+pub fn release() -> &'static Release {
+    &RELEASE
+}
+
+impl Release {
+    fn of(dir: &Dir<'_>) -> Self {
+        let mut assets = BTreeMap::new();
+        collect(dir, &mut assets);
+        let mut digest = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
+        for (path, asset) in &assets {
+            for part in [path.as_bytes(), &asset.plain] {
+                digest.update(&(part.len() as u64).to_be_bytes());
+                digest.update(part);
+            }
+        }
+        Self { assets, hash: URL_SAFE_NO_PAD.encode(digest.finish()) }
+    }
+
+    /// The file under a path of the server.
+    pub fn get(&self, path: &str) -> Option<&Asset> {
+        self.assets.get(path)
+    }
+
+    /// All files with their paths, in the order of the paths' bytes.
+    pub fn assets(&self) -> impl Iterator<Item = (&str, &Asset)> {
+        self.assets.iter().map(|(path, asset)| (path.as_str(), asset))
+    }
+
+    /// The SHA-256 over each path and content, each behind its length (8 bytes, big-endian), in URL-safe base64 without padding.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+}
+
+fn collect(dir: &Dir<'_>, into: &mut BTreeMap<String, Asset>) {
+    for file in dir.files() {
+        let Some(name) = file.path().to_str() else { continue };
+        let path = if name == "index.html" { "/".to_owned() } else { format!("/{}", name.replace('\\', "/")) };
+        let content = file.contents();
+        let asset = Asset { kind: kind_of(name), plain: Bytes::copy_from_slice(content), gzip: gzip(content) };
+        into.insert(path, asset);
+    }
+    for dir in dir.dirs() {
+        collect(dir, into);
+    }
+}
+
+fn gzip(content: &[u8]) -> Bytes {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    // Writing into memory does not fail; if it did, the empty answer would be seen at once.
+    let _ = encoder.write_all(content);
+    encoder.finish().unwrap_or_default().into()
+}
+
+fn kind_of(name: &str) -> &'static str {
+    match name.rsplit('.').next() {
+        Some("html") => "text/html; charset=utf-8",
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("css") => "text/css; charset=utf-8",
+        Some("svg") => "image/svg+xml",
+        _ => "text/plain; charset=utf-8",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::path::Path;
+
+    use super::*;
+
+    /// The macro does not see files that were added since it ran.
+    #[test]
+    fn what_is_embedded_is_what_lies_in_the_folder() {
+        fn count(folder: &Path) -> usize {
+            let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+            entries.map(|path| if path.is_dir() { count(&path) } else { 1 }).sum()
+        }
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("web/app");
+        assert_eq!(release().assets().count(), count(&folder), "touch src/server/web.rs and build again");
+        for (path, asset) in release().assets() {
+            let name = if path == "/" { "index.html" } else { &path[1..] };
+            assert_eq!(std::fs::read(folder.join(name)).unwrap(), asset.plain, "{name}");
+        }
+    }
+
+    #[test]
+    fn compressed_is_the_same() {
+        for (path, asset) in release().assets() {
+            let mut unpacked = Vec::new();
+            flate2::read::GzDecoder::new(&asset.gzip[..]).read_to_end(&mut unpacked).unwrap();
+            assert_eq!(unpacked, asset.plain, "{path}");
+        }
+    }
+
+    #[test]
+    fn every_file_has_a_kind_and_the_page_is_there() {
+        assert!(release().get("/").unwrap().kind.starts_with("text/html"));
+        let unknown: Vec<_> = release()
+            .assets()
+            .filter(|(path, asset)| asset.kind.starts_with("text/plain") && !path.contains("LICENSE"))
+            .collect();
+        assert!(unknown.is_empty(), "{unknown:?}");
+    }
+}

@@ -1,0 +1,36 @@
+/**
+ * The camera, to read a code from another screen.
+ */
+import { openDialog } from "./dialog.js";
+import { h } from "./dom.js";
+import { t } from "./i18n.js";
+import { readCode } from "./qr.js";
+
+/**
+ * Shows what the camera sees until a code is found.
+ *
+ * @returns {Promise<string | null>} its text; null when the person gave up
+ */
+export async function scanCode() {
+  const video = h("video", { class: "viewfinder", muted: true, playsInline: true, "aria-label": t("scan.hint") });
+  const message = h("p", { class: "hint", role: "status" }, t("scan.hint"));
+  const stop = new AbortController();
+  const { close } = openDialog(t("scan.title"), () => [video, message], { onclose: () => stop.abort() });
+  /** @type {MediaStream | undefined} */
+  let stream;
+  try {
+    stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment", width: { ideal: 1280 } } });
+    if (stop.signal.aborted) return null;
+    video.srcObject = stream;
+    await video.play();
+    const text = await readCode(video, stop.signal);
+    close();
+    return text;
+  } catch {
+    message.textContent = t("error.camera");
+    message.className = "problem";
+    return null;
+  } finally {
+    for (const track of stream?.getTracks() ?? []) track.stop();
+  }
+}
