@@ -19,9 +19,9 @@ const codeOf = (fingerprint) => CODE_HEAD + fingerprint;
 /** Six words and twelve groups. @param {string} fingerprint */
 export function fingerprintView(fingerprint) {
   return [
-    h("h3", {}, t("member.words")),
+    h("p", { class: "label" }, t("member.words")),
     h("p", { class: "words", lang: "en" }, ...words(fingerprint).map((word) => h("span", {}, word, " "))),
-    h("h3", {}, t("member.groups")),
+    h("p", { class: "label" }, t("member.groups")),
     h("p", { class: "groups" }, ...groups(fingerprint).map((group) => h("span", {}, group, " "))),
   ];
 }

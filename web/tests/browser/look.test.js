@@ -8,6 +8,11 @@ import { assertNoProblems, create, enterName, join, linkOf, makeLink, openBrowse
 import { startServer } from "../support/server.js";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+/** The screens whose pictures are kept, by `SCREENSHOTS=1 npm test`. */
+const PICTURES = [
+  ...["start-desktop-light", "room-desktop-light", "room-desktop-dark", "member-desktop-light", "invite-desktop-light"],
+  ...["start-phone-light", "join-phone-light", "join-phone-dark", "room-phone-light", "room-phone-dark", "invite-phone-dark"],
+];
 const docs = new URL("../../../docs/", import.meta.url);
 
 let server, chromium;
@@ -28,9 +33,9 @@ async function violations(page) {
 
 /** Checks a screen, and takes its picture when pictures are wanted. */
 async function look(page, name) {
-  await page.evaluate(() => Promise.all(document.getAnimations().map((animation) => animation.finished)));
+  await page.evaluate(() => Promise.allSettled(document.getAnimations().map((animation) => animation.finished)));
   assert.deepEqual(await violations(page), [], name);
-  if (!process.env.SCREENSHOTS) return;
+  if (!process.env.SCREENSHOTS || !PICTURES.includes(name)) return;
   mkdirSync(docs, { recursive: true });
   await page.screenshot({ path: new URL(`web-${name}.png`, docs).pathname });
 }
@@ -63,10 +68,10 @@ for (const [size, options] of [["phone", PHONE], ["desktop", DESKTOP]]) {
       await say(carol, "And I bring the tea.");
       await reads(alice, "And I bring the tea.");
       await openMember(carol, "Alice").then((dialog) => dialog.getByRole("button", { name: "Write privately" }).click());
-      await say(carol, "Is it a surprise?");
-      await reads(alice, "Is it a surprise?");
-      await say(alice, "It is. Not a word!");
-      await reads(bob, "Not a word!");
+      await say(carol, "Dave must not know yet.");
+      await reads(alice, "Dave must not know yet.");
+      await say(alice, "See you all on Sunday.");
+      await reads(bob, "See you all on Sunday.");
       await alice.locator(".mine").last().getByText("sent", { exact: true }).waitFor();
       await look(alice, `room-${mark}`);
       const dialog = await openMember(alice, "Bob");
@@ -117,13 +122,18 @@ test("nothing moves by itself after the first picture", async () => {
   const page = await chromium.person();
   await page.addInitScript(() => {
     window.shift = 0;
+    window.shifted = [];
     new PerformanceObserver((list) => {
-      for (const entry of list.getEntries()) window.shift += entry.value;
+      for (const { value, sources } of list.getEntries()) {
+        window.shift += value;
+        window.shifted.push(...sources.map(({ node }) => node?.outerHTML?.slice(0, 80) ?? node?.textContent));
+      }
     }).observe({ type: "layout-shift", buffered: true });
   });
   await create(page, server);
   await makeLink(page);
-  assert.ok((await page.evaluate(() => window.shift)) < 0.02, `${await page.evaluate(() => window.shift)}`);
+  const { shift, shifted } = await page.evaluate(() => ({ shift: window.shift, shifted: window.shifted }));
+  assert.ok(shift < 0.02, `${shift}: ${shifted.join("\n")}`);
 });
 
 test("the rules that the page is served under hold", async () => {
@@ -140,14 +150,15 @@ test("the rules that the page is served under hold", async () => {
     }
     await fetch("https://example.org/").catch(() => names.push("fetch"));
     try {
-      eval("1");
+      setTimeout("window.broken = true");
     } catch {
-      names.push("eval");
+      names.push("evaluation");
     }
+    await new Promise((resolve) => setTimeout(resolve, 10));
     return { names, broken: window.broken };
   });
   assert.deepEqual(refused.broken, undefined);
-  for (const rule of ["trusted types", "fetch", "eval"]) assert.ok(refused.names.includes(rule), refused.names.join());
+  for (const rule of ["trusted types", "fetch", "evaluation"]) assert.ok(refused.names.includes(rule), refused.names.join());
   // These were provoked.
   chromium.problems.length = 0;
 });
