@@ -89,3 +89,18 @@ fn log_to_stderr() {
     // Only the first call of a process counts; tests may come second.
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(std::io::stderr).try_init();
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One pin in 64 does.
+    #[test]
+    fn a_pin_may_begin_with_a_hyphen() {
+        let pin = "-".repeat(42) + "8";
+        for command in [&["chat", "create", "--as", "alice"][..], &["web-check", "https://localhost"]] {
+            let arguments = ["subrosa"].iter().chain(command).chain(&["--pin", pin.as_str()]);
+            assert!(Cli::try_parse_from(arguments).is_ok(), "{command:?}");
+        }
+    }
+}

@@ -35,7 +35,7 @@ pub(super) struct Check {
     #[arg(value_name = "https://HOST")]
     server: Address,
     /// The server's pin, where its certificate is not publicly trusted.
-    #[arg(long, value_name = "PIN")]
+    #[arg(long, value_name = "PIN", allow_hyphen_values = true)]
     pin: Option<Pin>,
 }
 

@@ -48,7 +48,7 @@ struct Create {
     #[arg(long, value_name = "wss://HOST:PORT")]
     server: Option<Address>,
     /// SHA-256 of the server's public key, where no authority vouches for it. `subrosa serve` prints it.
-    #[arg(long, value_name = "PIN")]
+    #[arg(long, value_name = "PIN", allow_hyphen_values = true)]
     pin: Option<Pin>,
     /// The room's life, such as 30m, 2h or 7d.
     #[arg(long, value_name = "SPAN", value_parser = duration::seconds)]

@@ -64,6 +64,7 @@ export function openInvite(room, say) {
     const rows = links.map((link, i) => row(room, link, links.length - i, fresh && i === 0, problem));
     fill(list, ...rows);
     list.hidden = links.length === 0;
+    resetBox.hidden = links.every((link) => link.revoked);
     if (fresh) list.querySelector("button")?.focus();
   };
   show(false);

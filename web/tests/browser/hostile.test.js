@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 
-import { assertNoProblems, create, join, linkOf, openBrowser, reads, say } from "../support/browser.js";
+import { assertNoProblems, create, join, linkOf, makeLink, openBrowser, reads, say } from "../support/browser.js";
 import { startServer } from "../support/server.js";
 
 let server, chromium;
@@ -117,7 +117,7 @@ test("a swapped key is seen, and never used", async () => {
   await create(alice, server);
   const bob = await chromium.person();
   await join(bob, await linkOf(alice), "Bob");
-  await alice.getByRole("button", { name: "Invite" }).first().click();
+  await makeLink(alice);
   await alice.getByRole("button", { name: "Reset all links" }).click();
   await reads(bob, "The room has a new secret.");
   await alice.getByRole("button", { name: "Close" }).click();
