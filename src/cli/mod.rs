@@ -99,7 +99,7 @@ mod tests {
     fn a_pin_may_begin_with_a_hyphen() {
         let pin = "-".repeat(42) + "8";
         for command in [&["chat", "create", "--as", "alice"][..], &["web-check", "https://localhost"]] {
-            let arguments = ["subrosa"].iter().chain(command).chain(&["--pin", pin.as_str()]);
+            let arguments = [&["subrosa"], command, &["--pin", pin.as_str()]].concat();
             assert!(Cli::try_parse_from(arguments).is_ok(), "{command:?}");
         }
     }
