@@ -152,17 +152,30 @@ const scenarios = {
     await dave.say("hello all");
     await w.relay.wait(61_000);
   },
-  "rekey-withheld": async (w) => {
+  "newer-secret-in-use": async (w) => {
     w.relay.deliver = (to, fact) => (to === w.bob && fact.type === "message" && w.hold-- > 0 ? [] : [fact]);
     w.hold = 1;
     await w.alice.machine.rekey(w.relay.now);
     await w.relay.settle();
     await w.alice.say("in the new epoch");
-    await w.relay.wait(11_000);
+    await w.relay.wait(61_000);
+    // An epoch is anybody's word: nobody is driven out by it.
     assert.equal(w.bob.ended(), undefined);
-    await w.relay.wait(50_000);
-    assert.equal(w.bob.ended(), "rekey-withheld");
     return w.bob;
+  },
+  "secret-too-new": async (w) => {
+    const { alice, bob } = w;
+    Object.assign(w, { alice: bob, bob: alice });
+    await deliver(w, alice, text("x"), { secret: RoomSecret.generate(7) });
+    return bob;
+  },
+  "secret-never-issued": async (w) => deliver(w, w.bob, text("x"), { secret: RoomSecret.generate(1) }),
+  "refused-before": async (w) => {
+    const listed = { card: await card(w, w.link.certificate) };
+    await intrude(w, listed);
+    w.alice.events = [];
+    await w.alice.told({ type: "user-left", userId: STRANGER, reason: "left" });
+    await intrude(w, listed);
   },
   "rekey-by-stranger": (w) =>
     deliver(w, w.bob, { body: { type: "secret", secret: RoomSecret.generate(1), removed: [], chain: new Uint8Array() } }),
@@ -278,6 +291,17 @@ test("a message that the relay never takes is told as not sent, and its number i
   assert.deepEqual(alice.events.find((event) => event.type === "not-sent"), { type: "not-sent", id, reason: "refused" });
   assert.deepEqual(bob.heard, ["found"]);
   assert.deepEqual(bob.alarms, []);
+});
+
+test("nothing else happens while a room is handed over, and its old owner lets go at once", async () => {
+  const { relay, alice, bob } = await world();
+  const handing = alice.machine.handOverTo(bob.identity.fingerprint, relay.now);
+  await handing;
+  await assert.rejects(alice.machine.rekey(relay.now), { id: "busy" });
+  await assert.rejects(alice.machine.remove(bob.identity.fingerprint, relay.now), { id: "busy" });
+  relay.nameOwner = async () => {};
+  await relay.settle();
+  assert.equal(alice.machine.governs, false);
 });
 
 test("leaving wipes the room's secret", async () => {

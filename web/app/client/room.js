@@ -197,7 +197,7 @@ export class Room {
       this.run(() => this.machine.inviteBy(wanted, Date.now())).catch(reject);
     });
     const links = await made;
-    if (!links) throw new RoomError("busy");
+    if (!links) throw new RoomError("no-key");
     return links.map((link) => ({ url: linkToUrl(link), joinKey: link.joinKey, expiry: link.certificate.expiry }));
   }
 

@@ -14,6 +14,8 @@ export function explain(error) {
   if (error instanceof RoomError) {
     if (error.id === "too-long") return t("error.tooLong");
     if (error.id === "alone") return t("error.alone");
+    if (error.id === "busy") return t("error.busy");
+    if (error.id === "no-key") return t("invite.failed");
     return t("error.other", { code: error.id });
   }
   if (!(error instanceof EntryError)) throw error;

@@ -38,7 +38,7 @@ export function openInvite(room, say) {
       for (const link of fresh) links.unshift({ ...link, revoked: false });
       show(true);
     } catch (error) {
-      fill(problem, error instanceof Error && error.message === "busy" ? t("invite.failed") : explain(error));
+      fill(problem, explain(error));
     } finally {
       submit.disabled = false;
     }

@@ -8,6 +8,7 @@ import { recipientKey } from "../../sealed/identity.js";
 import { pkcs1FromPem } from "../../sealed/public-key.js";
 import { stranger } from "./alarms.js";
 import { Counter, whoIs } from "./members.js";
+import { placeOf, refuseEpoch } from "./rekey.js";
 
 /** @typedef {import("./machine.js").Machine} Machine */
 /** @typedef {import("./alarms.js").Alarm} Alarm */
@@ -31,7 +32,7 @@ export async function enter(room, ownerId, listed, now) {
     const verdict = verdicts[i];
     if (ids.has(one.userId)) room.alarm({ kind: "user-id-twice", who: stranger(one.userId) });
     else if (typeof verdict === "object" && "accept" in verdict) candidates.push(verdict.accept);
-    else turnAway(room, one, verdict, false, now);
+    else turnAway(room, one.userId, verdict, false, now);
     ids.add(one.userId);
   }
   // Nobody can tell which of two users of one invite was first if both were there before: neither is let in.
@@ -45,6 +46,7 @@ export async function enter(room, ownerId, listed, now) {
     const { card, userId } = candidate;
     if (card.invite?.kind === "one-time" && (uses.get(card.invite.id)?.size ?? 0) > 1) {
       room.members.spend(card.invite, card.fingerprint);
+      room.members.refusedPrints.add(card.fingerprint);
       refuse(room, { kind: "invite-reused", who: whoWouldBe(candidate) }, userId);
     } else if (room.members.get(card.fingerprint)) {
       refuse(room, { kind: "fingerprint-twice", who: whoWouldBe(candidate) }, userId);
@@ -66,8 +68,10 @@ export async function joinLive(room, listed, now) {
   } else {
     room.members.dropped.delete(listed.userId);
     const verdict = await judge(room, listed, true, now);
-    if (typeof verdict === "object" && "accept" in verdict) accept(room, verdict.accept, true);
-    else turnAway(room, listed, verdict, true, now);
+    if (typeof verdict === "object" && "accept" in verdict) return accept(room, verdict.accept, true);
+    turnAway(room, listed.userId, verdict, true, now);
+    // Judged as soon as the secret is here, by the epoch that it came in.
+    if (verdict === "newer") room.held.holdNewer(stranger(listed.userId), { type: "user-joined", user: listed }, now);
   }
 }
 
@@ -79,14 +83,17 @@ export async function reconcile(room, all, now) {
     if (userId === room.userId || members.dropped.has(userId)) continue;
     const member = members.byUserId(userId);
     if (member) {
+      const place = placeOfCard(room, listed);
       if (!sameKey(member, listed)) room.alarm({ kind: "key-swapped", who: whoIs(member) });
-      else if (isNewer(room, listed)) held.expectNewer(now);
+      else if (place === "next") held.expectNewer(whoIs(member), now);
+      else if (typeof place === "object") refuseEpoch(room, whoIs(member), place.beyond);
       else if (await isOtherCard(room, listed, member.fingerprint)) room.alarm({ kind: "card-swapped", who: whoIs(member) });
     } else if (members.notHere.has(userId)) {
-      const verdict = await judge(room, listed, false, now);
-      if (typeof verdict === "object" && "accept" in verdict) accept(room, verdict.accept, false);
-      else turnAway(room, listed, verdict, false, now);
-    } else if (!members.refused.has(userId) && !held.mentions(userId)) {
+      const live = members.notHere.get(userId) ?? false;
+      const verdict = await judge(room, listed, live, now);
+      if (typeof verdict === "object" && "accept" in verdict) accept(room, verdict.accept, live);
+      else turnAway(room, userId, verdict, live, now);
+    } else if (!members.refused.has(userId)) {
       refuse(room, { kind: "unannounced", who: stranger(userId) }, userId);
     }
   }
@@ -96,8 +103,13 @@ export async function reconcile(room, all, now) {
 async function judge(room, listed, live, now) {
   const opened = await open(room, listed, live);
   if (typeof opened !== "object" || !("accept" in opened)) return opened;
-  const kind = await objection(room, opened.accept, live, now);
-  return kind ? { refuse: { kind, who: whoWouldBe(opened.accept) } } : opened;
+  const { accept: candidate } = opened;
+  const known = objectionToFingerprint(room, candidate.card.fingerprint);
+  if (known) return { refuse: { kind: known, who: whoWouldBe(candidate) } };
+  const kind = await objectionToInvite(room, candidate, live, now);
+  if (!kind) return opened;
+  room.members.refusedPrints.add(candidate.card.fingerprint);
+  return { refuse: { kind, who: whoWouldBe(candidate) } };
 }
 
 /** @param {Machine} room @param {Listed} listed @param {boolean} live @returns {Promise<Verdict>} */
@@ -115,9 +127,10 @@ async function open(room, listed, live) {
   }
   const secret = room.epochs.current;
   try {
-    const epoch = peekEpoch(listed.card);
-    if (epoch > secret.epoch) return "newer";
-    if (epoch < secret.epoch) return live ? refused("card-outdated") : "not-here-yet";
+    const place = placeOf(room, peekEpoch(listed.card));
+    if (place === "next") return "newer";
+    if (place === "past") return live ? refused("card-outdated") : "not-here-yet";
+    if (place !== "present") return refused(place.beyond);
     const card = await openCard(listed.card, pkcs1, room.chain.root, secret);
     return { accept: { userId: listed.userId, card, pkcs1: toBase64(pkcs1), recipient } };
   } catch (error) {
@@ -128,13 +141,18 @@ async function open(room, listed, live) {
   }
 }
 
-/** What speaks against someone whose card opens. @param {Machine} room @param {Candidate} candidate @param {boolean} live @param {number} now @returns {Promise<AlarmKind | null>} */
-async function objection(room, { card }, live, now) {
-  const { members, chain } = room;
-  const { fingerprint, invite } = card;
-  if (fingerprint === room.identity.fingerprint || members.get(fingerprint)) return "fingerprint-twice";
+/** What speaks against a fingerprint. @param {Machine} room @param {string} fingerprint @returns {AlarmKind | null} */
+function objectionToFingerprint({ members, identity }, fingerprint) {
+  if (fingerprint === identity.fingerprint || members.get(fingerprint)) return "fingerprint-twice";
   const gone = members.gone.get(fingerprint);
   if (gone !== undefined) return gone ? "removed-member-returned" : "member-returned";
+  return members.refusedPrints.has(fingerprint) ? "refused-before" : null;
+}
+
+/** What speaks against the invite of someone whose card opens. @param {Machine} room @param {Candidate} candidate @param {boolean} live @param {number} now @returns {Promise<AlarmKind | null>} */
+async function objectionToInvite(room, { card }, live, now) {
+  const { members, chain } = room;
+  const { fingerprint, invite } = card;
   if (!invite) return equal(card.key, chain.root) && !live ? null : "no-invite";
   const byOwner = await invite.isSignedBy(chain.root, chain.owner);
   if (!byOwner && !(await signedByAny(invite, chain))) return "invite-forged";
@@ -161,20 +179,13 @@ function accept(room, { userId, card, pkcs1, recipient }, live) {
   room.event({ type: "member-joined", member: fingerprint, live });
 }
 
-/** @param {Machine} room @param {Listed} listed @param {Exclude<Verdict, { accept: Candidate }>} verdict @param {boolean} live @param {number} now */
-function turnAway(room, listed, verdict, live, now) {
-  if (typeof verdict === "object") {
-    refuse(room, verdict.refuse, listed.userId);
-  } else if (verdict === "newer" && live) {
-    room.held.holdNewer({ type: "user-joined", user: listed }, now);
-  } else {
-    if (verdict === "newer") room.held.expectNewer(now);
-    else room.listing.want(now);
-    if (!room.members.notHere.has(listed.userId)) {
-      room.members.notHere.add(listed.userId);
-      room.event({ type: "not-here-yet", userId: listed.userId });
-    }
-  }
+/** @param {Machine} room @param {string} userId @param {Exclude<Verdict, { accept: Candidate }>} verdict @param {boolean} live @param {number} now */
+function turnAway(room, userId, verdict, live, now) {
+  if (typeof verdict === "object") return refuse(room, verdict.refuse, userId);
+  if (verdict === "newer") room.held.expectNewer(stranger(userId), now);
+  else room.listing.want(now);
+  if (!room.members.notHere.has(userId)) room.event({ type: "not-here-yet", userId });
+  room.members.notHere.set(userId, live);
 }
 
 /** @param {Machine} room @param {Alarm} alarm @param {string} userId */
@@ -184,12 +195,12 @@ function refuse(room, alarm, userId) {
   room.alarm(alarm);
 }
 
-/** @param {Machine} room @param {Listed} listed */
-function isNewer(room, listed) {
+/** Where the epoch of a card stands; one that cannot be read is judged elsewhere. @param {Machine} room @param {Listed} listed @returns {import("./rekey.js").Place} */
+function placeOfCard(room, listed) {
   try {
-    return listed.card !== null && peekEpoch(listed.card) > room.epochs.current.epoch;
+    return listed.card === null ? "present" : placeOf(room, peekEpoch(listed.card));
   } catch {
-    return false;
+    return "present";
   }
 }
 

@@ -36,6 +36,7 @@ export const ALARM_KINDS = /** @type {const} */ ([
   "fingerprint-twice",
   "member-returned",
   "removed-member-returned",
+  "refused-before",
   "user-id-twice",
   "key-swapped",
   "card-swapped",
@@ -55,7 +56,9 @@ export const ALARM_KINDS = /** @type {const} */ ([
   "sees-another-room",
   "relay-shows-different-rooms",
   // Rekeys and owners.
-  "rekey-withheld",
+  "newer-secret-in-use",
+  "secret-too-new",
+  "secret-never-issued",
   "rekey-by-stranger",
   "rekey-out-of-turn",
   "succession-forged",

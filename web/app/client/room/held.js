@@ -1,90 +1,138 @@
 /**
- * What has to wait: things of an epoch that has not come yet, and messages of members whose card is not readable yet.
+ * What has to wait: things of the next epoch, whose secret has not come, and messages of members whose card is not readable yet.
+ *
+ * The epoch in a header is anybody's word until the secret opens what stands behind it. So what waits is bounded, and by sender too, it is dropped
+ * after a while, and the user is told of whoever it is from: nobody else may suffer by it.
  */
 
 /** @typedef {import("./machine.js").Fact} Fact */
+/** @typedef {import("./alarms.js").Who} Who */
 
 /** After this long without the new secret the user is warned, in milliseconds. */
 const WARN_MS = 10_000;
-/** After this long the membership is given up, in milliseconds. */
-const GIVE_UP_MS = 60_000;
-/** How many facts wait at most, of either kind; what comes beyond is lost and shows as missing. */
-const MAX_HELD = 1024;
+/** After this long what waits is dropped, in milliseconds. */
+const DROP_MS = 60_000;
+/** How much waits at most, of either kind, and how much of it from one user. What comes beyond is lost and shows as missing. */
+const MOST = { facts: 256, characters: 1 << 20 };
+const MOST_OF_ONE = { facts: 64, characters: 1 << 18 };
 /** How soon the list of members is asked for again, in milliseconds; doubles each time up to the second. */
 const RELIST_MS = 1_000;
 const RELIST_LONGEST_MS = 30_000;
 
-/** Facts that wait. */
-export class Held {
+/** Facts, each with the time at which it is given up. */
+class Waiting {
   constructor() {
-    /** @type {{ since: number, warned: boolean, facts: Fact[] } | undefined} */
-    this.newer = undefined;
-    /** With the time at which each is given up. @type {{ until: number, fact: Fact }[]} */
-    this.early = [];
+    /** @type {{ until: number, fact: Fact }[]} */
+    this.all = [];
   }
 
-  /** Something shows that there is a newer epoch. @param {number} now */
-  expectNewer(now) {
-    this.newer ??= { since: now, warned: false, facts: [] };
-    return this.newer;
+  /** Keeps a fact about a user, if there is room for it. @param {string} userId @param {Fact} fact @param {number} now */
+  push(userId, fact, now) {
+    const facts = this.all.map((held) => held.fact);
+    const ofOne = facts.filter((held) => isOf(held, userId));
+    if (hasRoom(facts, fact, MOST) && hasRoom(ofOne, fact, MOST_OF_ONE)) this.all.push({ until: now + DROP_MS, fact });
   }
 
-  /** Keeps a fact until the next epoch. @param {Fact} fact @param {number} now */
-  holdNewer(fact, now) {
-    const { facts } = this.expectNewer(now);
-    if (facts.length < MAX_HELD) facts.push(fact);
+  /** Hands out the facts that are wanted. @param {(fact: Fact) => boolean} wanted */
+  take(wanted) {
+    const taken = this.all.filter(({ fact }) => wanted(fact));
+    this.all = this.all.filter(({ fact }) => !wanted(fact));
+    return taken.map(({ fact }) => fact);
   }
 
-  /** The next epoch is here. */
-  releaseNewer() {
-    const facts = this.newer?.facts ?? [];
-    this.newer = undefined;
-    return facts;
-  }
-
-  /** Keeps a message until its sender's card is readable. @param {Fact} fact @param {number} now */
-  holdEarly(fact, now) {
-    if (this.early.length < MAX_HELD) this.early.push({ until: now + GIVE_UP_MS, fact });
-  }
-
-  /** The sender's card is readable. @param {string} userId */
-  releaseEarly(userId) {
-    const released = this.early.filter(({ fact }) => isOf(fact, userId));
-    this.early = this.early.filter(({ fact }) => !isOf(fact, userId));
-    return released.map(({ fact }) => fact);
-  }
-
-  /** A user is gone, and with it what it left behind here. @param {string} userId */
-  forget(userId) {
-    this.early = this.early.filter(({ fact }) => !isOf(fact, userId));
-    if (this.newer) this.newer.facts = this.newer.facts.filter((fact) => !isOf(fact, userId));
-  }
-
-  /** Whether a user's joining waits here. @param {string} userId */
-  mentions(userId) {
-    return this.newer?.facts.some((fact) => fact.type === "user-joined" && fact.user.userId === userId) ?? false;
-  }
-
-  /** @param {number} now @returns {"fine" | "warn" | "give-up"} */
+  /** @param {number} now */
   expire(now) {
-    this.early = this.early.filter(({ until }) => until > now);
-    const { newer } = this;
-    if (newer && now - newer.since >= GIVE_UP_MS) return "give-up";
-    if (!newer || newer.warned || now - newer.since < WARN_MS) return "fine";
-    newer.warned = true;
-    return "warn";
+    this.all = this.all.filter(({ until }) => until > now);
   }
+}
 
-  get deadlines() {
-    const { newer } = this;
-    const waiting = this.early.map(({ until }) => until);
-    return newer ? [...waiting, newer.since + (newer.warned ? GIVE_UP_MS : WARN_MS)] : waiting;
-  }
+/** @param {Fact[]} held @param {Fact} more @param {typeof MOST} most */
+function hasRoom(held, more, most) {
+  const characters = held.reduce((sum, fact) => sum + size(fact), size(more));
+  return held.length < most.facts && characters <= most.characters;
+}
+
+/** @param {Fact} fact */
+function size(fact) {
+  if (fact.type === "user-joined") return fact.user.publicKeyPem.length + (fact.user.card?.length ?? 0);
+  return fact.type === "message" ? fact.content.length + (fact.shared?.length ?? 0) : 0;
 }
 
 /** @param {Fact} fact @param {string} userId */
 function isOf(fact, userId) {
   return (fact.type === "user-joined" && fact.user.userId === userId) || (fact.type === "message" && fact.userId === userId);
+}
+
+/** Facts that wait. */
+export class Held {
+  constructor() {
+    this.newer = new Waiting();
+    this.early = new Waiting();
+    /** Users who claim the next epoch, and when the user is told of them. @type {Map<string, { due: number, who: Who }>} */
+    this.claims = new Map();
+    /** Users of whom the user was told since the epoch began: once is enough. @type {Set<string>} */
+    this.told = new Set();
+  }
+
+  /** Something of this user claims to be of the next epoch. @param {Who} who @param {number} now */
+  expectNewer(who, now) {
+    if (!this.told.has(who.userId) && !this.claims.has(who.userId)) this.claims.set(who.userId, { due: now + WARN_MS, who });
+  }
+
+  /** Keeps a fact until the next epoch, if there is room for it. @param {Who} who @param {Fact} fact @param {number} now */
+  holdNewer(who, fact, now) {
+    this.newer.push(who.userId, fact, now);
+    this.expectNewer(who, now);
+  }
+
+  /** Whether the user has not been told yet, in this epoch, that this user claims another. @param {string} userId */
+  tellOf(userId) {
+    this.claims.delete(userId);
+    const isNew = !this.told.has(userId);
+    this.told.add(userId);
+    return isNew;
+  }
+
+  /** The next epoch is here. */
+  releaseNewer() {
+    this.claims.clear();
+    this.told.clear();
+    return this.newer.take(() => true);
+  }
+
+  /** Keeps a message until its sender's card is readable. @param {string} userId @param {Fact} fact @param {number} now */
+  holdEarly(userId, fact, now) {
+    this.early.push(userId, fact, now);
+  }
+
+  /** The sender's card is readable. @param {string} userId */
+  releaseEarly(userId) {
+    return this.early.take((fact) => isOf(fact, userId));
+  }
+
+  /** A user is gone, and with it what it left behind here. @param {string} userId */
+  forget(userId) {
+    this.early.take((fact) => isOf(fact, userId));
+    this.newer.take((fact) => isOf(fact, userId));
+    this.claims.delete(userId);
+    this.told.delete(userId);
+  }
+
+  /** Lets time pass and says of whom the user is to be told. @param {number} now */
+  expire(now) {
+    this.early.expire(now);
+    this.newer.expire(now);
+    const due = [...this.claims.values()].filter((claim) => claim.due <= now).map(({ who }) => who);
+    for (const { userId } of due) {
+      this.claims.delete(userId);
+      this.told.add(userId);
+    }
+    return due;
+  }
+
+  get deadlines() {
+    return [...[...this.early.all, ...this.newer.all].map(({ until }) => until), ...[...this.claims.values()].map(({ due }) => due)];
+  }
 }
 
 /** Asking for the list of members, again and again while someone in it is not readable. */

@@ -22,7 +22,7 @@ import { enter, joinLive, reconcile } from "./admit.js";
 import { Held, Listing } from "./held.js";
 import { Members, shownName } from "./members.js";
 import { Outbox, packetAnswered, pump } from "./outbox.js";
-import { askForKeys, expireProof, handOverAnswered, keyAnswered, nameOwner, Office, supplyHeirs } from "./owner.js";
+import { askForKeys, expireProof, handOverAnswered, isHandingOver, isRekeying, keyAnswered, nameOwner, Office, supplyHeirs } from "./owner.js";
 import { receive } from "./receive.js";
 import { beginRekey, cardAnswered, Epochs, finishRekey, rekeyAnswered, removeLocally, setCard } from "./rekey.js";
 import { Views } from "./views.js";
@@ -48,7 +48,7 @@ import { Views } from "./views.js";
 /**
  * Why the membership is over.
  *
- * @typedef {"left" | "removed" | "lost" | "closed" | "owner-left" | "expired" | "rekey-withheld"} Ending
+ * @typedef {"left" | "removed" | "lost" | "closed" | "owner-left" | "expired"} Ending
  */
 
 /**
@@ -101,7 +101,7 @@ const AROUND_PACKET_BYTES = 1_536;
 
 /** A wish that cannot be had. */
 export class RoomError extends Error {
-  /** @param {"not-inside" | "not-owner" | "alone" | "no-such-member" | "too-long" | "busy"} id */
+  /** @param {"not-inside" | "not-owner" | "alone" | "no-such-member" | "too-long" | "busy" | "no-key"} id */
   constructor(id) {
     super(id);
     this.name = "RoomError";
@@ -202,6 +202,7 @@ export class Machine {
   /** Removes a member and changes the room secret, so that it reads nothing from here on. @param {string} member @param {number} now */
   async remove(member, now) {
     this.checkOwning();
+    this.checkFree(isHandingOver(this));
     const found = this.find(member);
     removeLocally(this, member);
     beginRekey(this, found, now);
@@ -211,6 +212,7 @@ export class Machine {
   /** Changes the room secret: all links made so far are dead. @param {number} now */
   async rekey(now) {
     this.checkOwning();
+    this.checkFree(isHandingOver(this));
     beginRekey(this, undefined, now);
     await this.finish(now);
   }
@@ -218,6 +220,7 @@ export class Machine {
   /** Hands the room over to a member. @param {string} to @param {number} now */
   async handOverTo(to, now) {
     this.checkOwning();
+    this.checkFree(isHandingOver(this) || isRekeying(this));
     this.find(to);
     this.outbox.queue.push({ errand: { type: "succession", handOver: true }, to, at: now });
     await this.finish(now);
@@ -247,6 +250,11 @@ export class Machine {
   checkOwning() {
     this.checkInside();
     if (!this.governs) throw new RoomError("not-owner");
+  }
+
+  /** @param {boolean} busy with what must be finished first */
+  checkFree(busy) {
+    if (busy) throw new RoomError("busy");
   }
 
   // ---- within ----
@@ -292,7 +300,7 @@ export class Machine {
     if (office.rekey?.waiting.has(id)) return rekeyAnswered(this, id, answer, now);
     if (card.asked === id) return cardAnswered(this, answer, now);
     if (office.invites.has(id)) return keyAnswered(this, id, answer, now);
-    if (office.handOver?.id === id) return handOverAnswered(this, answer);
+    if (office.handOver?.id === id) return handOverAnswered(this, answer, now);
     if (listing.asked !== id) return undefined;
     listing.asked = 0;
     if (answer.cmd === "list-members") {
@@ -308,7 +316,7 @@ export class Machine {
     if (userId === this.userId) return this.end(reason);
     const { members } = this;
     this.held.forget(userId);
-    for (const set of [members.notHere, members.refused, members.dropped]) set.delete(userId);
+    for (const known of [members.notHere, members.refused, members.dropped]) known.delete(userId);
     const fingerprint = members.byUserId(userId)?.fingerprint;
     const member = fingerprint === undefined ? undefined : members.drop(fingerprint, reason === "removed");
     if (member) this.event({ type: "member-left", member: member.fingerprint, name: shownName(member), reason });
@@ -341,12 +349,7 @@ export class Machine {
     for (const alarm of this.views.expire(now)) this.alarm(alarm);
     expireProof(this, now);
     if (this.card.due !== undefined && this.card.due <= now) await setCard(this);
-    const waited = this.held.expire(now);
-    if (waited === "warn") this.alarm({ kind: "rekey-withheld" });
-    if (waited === "give-up") {
-      this.command("leave-room", {});
-      this.end("rekey-withheld");
-    }
+    for (const who of this.held.expire(now)) this.alarm({ kind: "newer-secret-in-use", who });
   }
 
   /** Does what follows from whatever has changed. @param {number} now */

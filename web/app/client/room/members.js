@@ -69,8 +69,10 @@ export class Members {
     this.spent = new Map();
     /** Listed by the relay but not accepted: an alarm was raised already. @type {Set<string>} */
     this.refused = new Set();
-    /** Listed by the relay, with a card of another epoch. @type {Set<string>} */
-    this.notHere = new Set();
+    /** Fingerprints whose invite was refused. They stay so: the rules for a list, which cannot judge as much, must not let them in. @type {Set<string>} */
+    this.refusedPrints = new Set();
+    /** Listed by the relay, with a card of another epoch; true for those who joined live, and are judged so. @type {Map<string, boolean>} */
+    this.notHere = new Map();
     /** Dropped here before the relay said so: what it still delivers from them is ignored. @type {Set<string>} */
     this.dropped = new Set();
     /** Changes whenever someone comes or goes. */

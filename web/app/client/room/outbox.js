@@ -70,6 +70,11 @@ export class Outbox {
     return this.flight?.waiting.has(id) ?? false;
   }
 
+  get isHandingOver() {
+    const errands = [this.flight?.kind, ...this.queue.map(({ errand }) => errand)];
+    return errands.some((errand) => errand?.type === "succession" && errand.handOver);
+  }
+
   get rekeyIsQueued() {
     return this.queue.some(({ errand }) => errand.type === "rekey");
   }

@@ -56,9 +56,8 @@ export class Office {
 export async function nameOwner(room, ownerId, now) {
   room.relayOwner = ownerId;
   room.office.proof = undefined;
+  if (namedOwnerIsProved(room)) return;
   const isMe = ownerId === room.userId;
-  const named = isMe ? room.identity.key : room.members.byUserId(ownerId)?.key;
-  if (named && equal(named, room.chain.owner)) return;
   const { grant } = room.office;
   if (!isMe) {
     room.office.proof = now + PROOF_MS;
@@ -73,10 +72,18 @@ export async function nameOwner(room, ownerId, now) {
   }
 }
 
+/** Whether the owner that the relay names is the one that the chain names. @param {Machine} room */
+function namedOwnerIsProved(room) {
+  const named = room.relayOwner === room.userId ? room.identity.key : room.members.byUserId(room.relayOwner)?.key;
+  return named !== undefined && equal(named, room.chain.owner);
+}
+
 /** Warns if the owner that the relay names has not proved itself in time. @param {Machine} room @param {number} now */
 export function expireProof(room, now) {
   if (room.office.proof === undefined || room.office.proof > now) return;
   room.office.proof = undefined;
+  // A newcomer may have been waiting for the owner's card.
+  if (namedOwnerIsProved(room)) return;
   const member = room.members.byUserId(room.relayOwner);
   room.alarm({ kind: "owner-unproven", who: member ? whoIs(member) : stranger(room.relayOwner) });
 }
@@ -116,12 +123,25 @@ export function supplyHeirs(room, now) {
   }
 }
 
-/** The relay has answered `transfer-owner`. @param {Machine} room @param {Answer} answer */
-export function handOverAnswered(room, answer) {
+/**
+ * The relay has answered `transfer-owner`. If it was done, this client stops governing at once: two rekeys at a time, by the old and the new owner, would
+ * split the room.
+ *
+ * @param {Machine} room
+ * @param {Answer} answer
+ * @param {number} now
+ */
+export async function handOverAnswered(room, answer, now) {
   const { handOver } = room.office;
   room.office.handOver = undefined;
-  if (handOver && answer.cmd !== "done") room.event({ type: "hand-over-failed", to: handOver.to });
+  if (!handOver) return;
+  const heir = room.members.get(handOver.to);
+  if (answer.cmd !== "done") room.event({ type: "hand-over-failed", to: handOver.to });
+  else if (heir && room.relayOwner === room.userId) await nameOwner(room, heir.userId, now);
 }
+
+/** Whether the room is being handed over. @param {Machine} room */
+export const isHandingOver = (room) => room.office.handOver !== undefined || room.outbox.isHandingOver;
 
 /** Asks the relay for the keys of the invites that wait, unless the room secret is about to change. @param {Machine} room */
 export function askForKeys(room) {
@@ -142,7 +162,7 @@ export async function keyAnswered(room, id, answer, now) {
   if (isRekeying(room) && answer.cmd !== "error") {
     // The keys are dead already or are about to be: ask again afterwards.
     room.office.waiting.push(wanted);
-  } else if (answer.cmd === "room-key" && answer.keys.length > 0) {
+  } else if (answer.cmd === "room-key" && answer.keys.length > 0 && room.governs) {
     wanted.made(await Promise.all(answer.keys.map((joinKey) => makeLink(room, wanted, joinKey, now))));
   } else {
     wanted.made(null);

@@ -9,7 +9,7 @@ import { parsePlain } from "../../sealed/plain.js";
 import { stranger } from "./alarms.js";
 import { whoIs } from "./members.js";
 import { namedHeir } from "./owner.js";
-import { rekeyed } from "./rekey.js";
+import { placeOf, refuseEpoch, rekeyed } from "./rekey.js";
 
 /** @typedef {import("./machine.js").Machine} Machine */
 /** @typedef {import("./alarms.js").AlarmKind} AlarmKind */
@@ -25,10 +25,10 @@ import { rekeyed } from "./rekey.js";
  */
 export async function receive(room, fact, now) {
   const { userId, content, shared } = fact;
-  const { members, held } = room;
+  const { members } = room;
   if (members.dropped.has(userId)) return;
   const member = members.byUserId(userId);
-  if (!member && !members.notHere.has(userId) && !held.mentions(userId)) {
+  if (!member && !members.notHere.has(userId)) {
     if (!members.refused.has(userId)) room.alarm({ kind: "message-from-stranger", who: stranger(userId) });
     members.refused.add(userId);
     return;
@@ -42,9 +42,11 @@ export async function receive(room, fact, now) {
     const unknown = refusalId(error) === "unknown-version";
     return room.alarm({ kind: unknown ? "message-of-unknown-version" : "message-does-not-open", who });
   }
-  if (epoch > room.epochs.current.epoch) return held.holdNewer(fact, now);
+  const place = placeOf(room, epoch);
+  if (place === "next") return room.held.holdNewer(who, fact, now);
+  if (typeof place === "object") return refuseEpoch(room, who, place.beyond);
   if (!member) {
-    held.holdEarly(fact, now);
+    room.held.holdEarly(userId, fact, now);
     return room.listing.wantNow(now);
   }
   const opened = await open(room, member, epoch, content, shared);

@@ -57,6 +57,27 @@ export class Epochs {
 }
 
 /**
+ * Where an epoch that a header names stands. The header is anybody's word. The next one's secret may be on its way; what lies beyond cannot be, and is
+ * refused with an alarm.
+ *
+ * @typedef {"past" | "present" | "next" | { beyond: import("./alarms.js").AlarmKind }} Place
+ */
+
+/** The owner makes the epochs, so that for it there is none after the present one. @param {Machine} room @param {number} epoch @returns {Place} */
+export function placeOf(room, epoch) {
+  const current = room.epochs.current.epoch;
+  if (epoch < current) return "past";
+  if (epoch === current) return "present";
+  if (room.governs) return { beyond: "secret-never-issued" };
+  return epoch === current + 1 ? "next" : { beyond: "secret-too-new" };
+}
+
+/** Tells the user of somebody who claims an epoch that cannot be, once. @param {Machine} room @param {import("./alarms.js").Who} who @param {import("./alarms.js").AlarmKind} kind */
+export function refuseEpoch(room, who, kind) {
+  if (room.held.tellOf(who.userId)) room.alarm({ kind, who });
+}
+
+/**
  * An owner's rekey between its commands and its `secret` message.
  *
  * @typedef {object} Rekey
@@ -140,7 +161,6 @@ export async function rekeyed(room, member, body, sealed, now) {
   if (body.removed.includes(room.identity.fingerprint)) return room.end("removed");
   if (!chain.equals(room.chain)) {
     await room.setChain(chain);
-    room.office.proof = undefined;
     room.event({ type: "owner-changed", owner: member.fingerprint });
   }
   for (const removed of body.removed) if (removed !== member.fingerprint) removeLocally(room, removed);
