@@ -91,7 +91,7 @@ fn says_what_is_missing() {
         .unwrap();
     assert!(said(nowhere).contains("nats-server is not installed"));
     assert!(said(bench(&["--server", "127.0.0.1:1"])).contains("--pin"));
-    let pin = "A".repeat(43);
+    let pin = format!("-{}", "A".repeat(42));
     let refused = said(bench(&["--server", "127.0.0.1:1", "--pin", &pin, "--members", "2"]));
     assert!(refused.contains("cannot connect"), "{refused}");
 }

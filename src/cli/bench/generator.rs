@@ -14,8 +14,8 @@ use super::wire::{Frames, Outgoing, Sink, Wire};
 
 /// The token of the timer that paces a fixed rate; connections have their numbers.
 const TIMER: Token = Token(usize::MAX);
-/// Connections from one loopback address: fewer than it has ports to come from.
-const PER_SOURCE: usize = 20_000;
+/// Connections from one loopback address: far fewer than it has ports to come from, so that a free one is found at once.
+const PER_SOURCE: usize = 10_000;
 /// A server that does nothing for so long is given up.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often waiting looks up.

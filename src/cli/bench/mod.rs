@@ -25,7 +25,6 @@ mod shape;
 mod stamp;
 mod wire;
 
-use std::io::Write;
 use std::net::SocketAddr;
 
 use clap::{Args, ValueEnum};
@@ -67,7 +66,7 @@ pub(super) struct Bench {
     #[arg(long, value_name = "ADDR:PORT", requires = "pin")]
     server: Option<SocketAddr>,
     /// The pin of that server's certificate.
-    #[arg(long, value_name = "PIN", requires = "server")]
+    #[arg(long, value_name = "PIN", requires = "server", allow_hyphen_values = true)]
     pin: Option<Pin>,
     /// Its process on this machine, whose CPU time and memory are measured.
     #[arg(long, value_name = "PID", requires = "server")]
@@ -128,13 +127,13 @@ impl Bench {
     /// Descriptors and processor of this process.
     fn prepare(&self, plan: &Plan) -> Result<(), Failure> {
         let files = plan.connections() as u64 + OTHER_FILES;
-        if let Err(allowed) = process::allow_files(files) {
-            let _ = writeln!(
-                std::io::stderr(),
-                "subrosa: {files} connections and files are needed, but this process may have {allowed} open; \
-                 raise the hard limit (ulimit -Hn), or run as administrator"
-            );
-        }
+        // The server, which is started from here, needs them as well.
+        process::allow_files(files).map_err(|allowed| {
+            format!(
+                "{files} connections and files are needed, but this process may have {allowed} open; raise the hard limit \
+                 (ulimit -Hn), or run as administrator"
+            )
+        })?;
         if let Some(cpu) = self.generator_cpu {
             process::run_on(cpu).map_err(|error| format!("cannot run on processor {cpu}: {error}"))?;
         }
