@@ -11,18 +11,15 @@ export const LANGUAGES = ["de", "es", "fr", "pt", "zh"];
 
 /** @type {Table} */
 let table = EN;
-let language = "en";
+/** How dates and lists are written: the browser's own region, where it is of the table's language. */
+let locale = "en";
 
 /** Follows the browser's wishes, in their order. @param {readonly string[]} wished */
 export async function followBrowser(wished) {
-  for (const tag of wished) {
-    const primary = tag.toLowerCase().split("-")[0];
-    if (primary === "en") break;
-    if (!LANGUAGES.includes(primary)) continue;
-    table = (await import(`./text/${primary}.js`)).TABLE;
-    language = primary;
-    break;
-  }
+  const primary = (/** @type {string} */ tag) => tag.toLowerCase().split("-")[0];
+  locale = wished.find((tag) => ["en", ...LANGUAGES].includes(primary(tag))) ?? "en";
+  const language = primary(locale);
+  if (language !== "en") table = (await import(`./text/${language}.js`)).TABLE;
   document.documentElement.lang = language;
 }
 
@@ -37,13 +34,13 @@ export function t(key, values = {}) {
 }
 
 /** @param {number} at unix milliseconds */
-export const timeOf = (at) => new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit" }).format(at);
+export const timeOf = (at) => new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit" }).format(at);
 
 /** @param {number} at unix milliseconds */
-export const dayOf = (at) => new Intl.DateTimeFormat(language, { weekday: "long", day: "numeric", month: "long" }).format(at);
+export const dayOf = (at) => new Intl.DateTimeFormat(locale, { weekday: "long", day: "numeric", month: "long" }).format(at);
 
 /** @param {number} at unix milliseconds */
-export const dateAndTime = (at) => new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" }).format(at);
+export const dateAndTime = (at) => new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" }).format(at);
 
 /** @param {string[]} names */
-export const listOf = (names) => new Intl.ListFormat(language).format(names);
+export const listOf = (names) => new Intl.ListFormat(locale).format(names);

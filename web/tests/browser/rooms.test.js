@@ -281,5 +281,6 @@ test("the browser's language is followed", async () => {
     const page = await chromium.person({ locale });
     await page.goto(`${server.origin}/`);
     await page.getByRole("heading", { name: words }).waitFor();
+    assert.equal(await page.evaluate(() => document.documentElement.lang), words === "Open a room" ? "en" : locale.slice(0, 2));
   }
 });
