@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use super::Failure;
 use super::generator::{Destination, Generator};
@@ -21,6 +22,8 @@ const MODERATE_MEMBERS: usize = 10;
 const MODERATE_PAYLOAD: usize = 256;
 /// Seconds between two looks whether the flood has begun to flow.
 const FIRST_S: f64 = 0.02;
+/// How often it is looked whether the flood has begun.
+const LOOK_UP: Duration = Duration::from_millis(50);
 /// How much less the flood's thread gets of a processor that both want (as with `nice`).
 const GIVE_WAY: i32 = 10;
 
@@ -55,8 +58,18 @@ pub(super) fn measure(
     generator.connect(moderate.connections(), progress)?;
     generator.enter(progress)?;
     let quiet = Load::new(&moderate, &mut generator)?.measure(&moderate, &mut generator, None, progress)?;
-    progress.say(|| "the flood enters its room".to_owned());
-    let flooding = Flood::start(flood, running, destination.clone())?;
+    let mut flooding = Flood::start(flood, running, destination.clone())?;
+    loop {
+        match flooding.flows() {
+            Ok(true) => break,
+            Ok(false) => {}
+            // It says itself why.
+            Err(error) => return flooding.stop().and(Err(error)),
+        }
+        progress.say(|| "the flood enters its room".to_owned());
+        // Who answers no pings meanwhile is put out.
+        generator.settle(LOOK_UP)?;
+    }
     let flooded = Load::new(&moderate, &mut generator)?.measure(&moderate, &mut generator, None, progress)?;
     let flood_per_s = flooding.stop()?;
     Ok(figures(&quiet, &flooded, flood_per_s))
@@ -100,11 +113,12 @@ fn flood(plan: &Plan) -> Plan {
 /// A room that floods, until it is stopped.
 struct Flood {
     stop: Arc<AtomicBool>,
+    began: mpsc::Receiver<()>,
     thread: JoinHandle<Result<f64, String>>,
 }
 
 impl Flood {
-    /// Starts flooding; returns when everybody is in the room and the flood begins.
+    /// Fills the room, and then floods it.
     fn start(plan: Plan, running: &Running, destination: Destination) -> Result<Self, Failure> {
         let stop = Arc::new(AtomicBool::new(false));
         let (begins, began) = mpsc::channel();
@@ -131,11 +145,15 @@ impl Flood {
             };
             flooded().map_err(|error| error.to_string())
         })?;
-        let flood = Self { stop, thread };
-        match began.recv() {
-            Ok(()) => Ok(flood),
-            // It ended before it began, and says why.
-            Err(_) => flood.stop().and(Err("the flood did not begin".into())),
+        Ok(Self { stop, began, thread })
+    }
+
+    /// Whether everybody is in the room and messages arrive.
+    fn flows(&mut self) -> Result<bool, Failure> {
+        match self.began.try_recv() {
+            Ok(()) => Ok(true),
+            Err(mpsc::TryRecvError::Empty) => Ok(false),
+            Err(mpsc::TryRecvError::Disconnected) => Err("the flood did not begin".into()),
         }
     }
 
