@@ -6,6 +6,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod chat;
+mod disk;
 mod endings;
 mod scan;
 mod stage;

@@ -56,6 +56,16 @@ impl Canaries {
         text
     }
 
+    /// A text of the process's own making that only passes through.
+    pub fn passing_text(&mut self, field: &str, text: &str) {
+        self.add(field, false, vec![text.to_owned()], Vec::new());
+    }
+
+    /// Bytes that only pass through.
+    pub fn passing_bytes(&mut self, field: &str, bytes: &[u8]) {
+        self.add(field, false, Vec::new(), vec![bytes.to_vec()]);
+    }
+
     /// A key, token or id that the process made: 24 bytes, written as 32 characters.
     pub fn token(&mut self, field: &str, kept: bool, text: &str) -> String {
         let bytes = URL_SAFE_NO_PAD.decode(text).unwrap();
@@ -76,6 +86,18 @@ impl Canaries {
         let lines = der.chunks(48).skip(1).take(4).map(|line| STANDARD.encode(line)).collect();
         self.add(field, kept, lines, vec![modulus[40..].to_vec()]);
         pem::encode_string("RSA PUBLIC KEY", LineEnding::LF, &der).unwrap()
+    }
+
+    /// The places of canaries with one of these texts.
+    pub fn named(&self, texts: &[&str]) -> Vec<usize> {
+        let is_one = |canary: &Canary| canary.texts.iter().any(|own| texts.contains(&own.as_str()));
+        (0..self.0.len()).filter(|index| is_one(&self.0[*index])).collect()
+    }
+
+    /// The fields whose text stands in `text`.
+    pub fn within(&self, text: &str) -> Vec<&str> {
+        let told = |canary: &&Canary| canary.texts.iter().any(|own| text.contains(own.as_str()));
+        self.0.iter().filter(told).map(|canary| canary.field.as_str()).collect()
     }
 
     pub fn len(&self) -> usize {
@@ -162,6 +184,12 @@ pub struct Found {
 impl Found {
     pub fn count(&self) -> usize {
         self.hits.values().map(Vec::len).sum()
+    }
+
+    /// The same without some canaries.
+    pub fn without(mut self, canaries: &[usize]) -> Self {
+        canaries.iter().for_each(|index| drop(self.hits.remove(index)));
+        self
     }
 
     /// In how many canaries.

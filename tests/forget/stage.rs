@@ -34,6 +34,8 @@ pub struct Stage {
     pub server: Process,
     pub folder: PathBuf,
     pub address: SocketAddr,
+    /// The pin of its certificate.
+    pub pin: String,
     program: PathBuf,
 }
 
@@ -46,8 +48,9 @@ impl Stage {
         let folder = folder();
         let server = Self::spawn(program, &folder, more);
         let address = address_of(&server);
+        let pin = server.out_starting("Certificate pin").rsplit(' ').next().unwrap().to_owned();
         server.out_starting("Open a room");
-        Self { server, folder, address, program: program.to_owned() }
+        Self { server, folder, address, pin, program: program.to_owned() }
     }
 
     fn spawn(program: &Path, folder: &Path, more: &[&str]) -> Process {

@@ -95,6 +95,14 @@ impl Process {
         self.child.wait().unwrap()
     }
 
+    /// Waits for its end; everything that it still said, on either output.
+    pub fn finish(mut self) -> Vec<String> {
+        self.stdin = None;
+        self.child.wait().unwrap();
+        // Both end with the process.
+        self.out.iter().chain(self.err.iter()).collect()
+    }
+
     /// Asks it to stop, as a terminal does.
     pub fn interrupt(&self) {
         let id = self.child.id().to_string();

@@ -1,12 +1,18 @@
 //! Lines from standard input, read on a thread of their own: a blocked read must not keep the program from ending.
 
-use std::io::{self, BufRead, Read};
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::AsFd;
 
 use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
+use crate::secret::wipe;
+
 /// Longest line that is taken, in bytes.
-const MAX_LINE: u64 = 64 * 1024;
+const MAX_LINE: usize = 64 * 1024;
+/// Bytes that are read at once.
+const PIECE: usize = 4096;
 
 /// What a read gives.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,9 +35,11 @@ impl Input {
     pub(super) fn standard() -> Self {
         let (sender, lines) = mpsc::channel(1);
         std::thread::spawn(move || {
-            let mut stdin = io::stdin().lock();
+            // Not through the standard library's handle, whose buffer would keep what was typed.
+            let Ok(stdin) = io::stdin().as_fd().try_clone_to_owned() else { return };
+            let mut lines = Lines::new(File::from(stdin));
             loop {
-                let read = read_line(&mut stdin).unwrap_or(Typed::End);
+                let read = lines.next().unwrap_or(Typed::End);
                 let end = read == Typed::End;
                 if sender.blocking_send(read).is_err() || end {
                     return;
@@ -47,32 +55,63 @@ impl Input {
     }
 }
 
-fn read_line(from: &mut impl BufRead) -> io::Result<Typed> {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(256));
-    from.by_ref().take(MAX_LINE + 1).read_until(b'\n', &mut bytes)?;
-    if bytes.is_empty() {
-        return Ok(Typed::End);
-    }
-    if bytes.last() != Some(&b'\n') && bytes.len() as u64 > MAX_LINE {
-        skip_line(from)?;
-        return Ok(Typed::Bad);
-    }
-    match std::str::from_utf8(&bytes) {
-        Ok(line) => Ok(Typed::Line(Zeroizing::new(line.trim_end_matches(['\r', '\n']).to_owned()))),
-        Err(_) => Ok(Typed::Bad),
-    }
+/// Cuts what is read into lines, and keeps nothing of those that it gave.
+struct Lines<R> {
+    from: R,
+    /// Read, but not given yet.
+    waiting: Vec<u8>,
+    /// A line is too long, and its end has not come.
+    skipping: bool,
 }
 
-fn skip_line(from: &mut impl BufRead) -> io::Result<()> {
-    loop {
-        let buffer = from.fill_buf()?;
-        let (used, done) = match buffer.iter().position(|byte| *byte == b'\n') {
-            Some(at) => (at + 1, true),
-            None => (buffer.len(), buffer.is_empty()),
-        };
-        from.consume(used);
-        if done {
-            return Ok(());
+impl<R: Read> Lines<R> {
+    fn new(from: R) -> Self {
+        Self { from, waiting: Vec::new(), skipping: false }
+    }
+
+    fn next(&mut self) -> io::Result<Typed> {
+        loop {
+            if let Some(end) = self.waiting.iter().position(|byte| *byte == b'\n') {
+                let line = self.line(end);
+                wipe::forget_front(&mut self.waiting, end + 1);
+                return Ok(line);
+            }
+            if self.waiting.len() > MAX_LINE {
+                self.skipping = true;
+                wipe::empty(&mut self.waiting);
+            }
+            if self.read()? == 0 {
+                if self.waiting.is_empty() && !self.skipping {
+                    return Ok(Typed::End);
+                }
+                let line = self.line(self.waiting.len());
+                wipe::empty(&mut self.waiting);
+                return Ok(line);
+            }
+        }
+    }
+
+    /// The line that ends there.
+    fn line(&mut self, end: usize) -> Typed {
+        let line = &self.waiting[..end];
+        let too_long = std::mem::take(&mut self.skipping) || line.len() > MAX_LINE;
+        match std::str::from_utf8(line) {
+            Ok(line) if !too_long => Typed::Line(Zeroizing::new(line.trim_end_matches('\r').to_owned())),
+            _ => Typed::Bad,
+        }
+    }
+
+    fn read(&mut self) -> io::Result<usize> {
+        let mut piece = Zeroizing::new(vec![0; PIECE]);
+        wipe::stack();
+        loop {
+            match self.from.read(&mut piece) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => {
+                    self.waiting.extend_from_slice(&piece[..*read.as_ref().unwrap_or(&0)]);
+                    return read;
+                }
+            }
         }
     }
 }
@@ -83,14 +122,14 @@ mod tests {
 
     #[test]
     fn lines_end_in_any_way_and_long_ones_are_skipped() {
-        let long = "x".repeat(MAX_LINE as usize + 5);
+        let long = "x".repeat(MAX_LINE + 5);
         let text = format!("one\r\n\n{long}\nlast");
-        let mut from = io::Cursor::new([text.as_bytes(), b"\n\xff\nend"].concat());
+        let mut lines = Lines::new(io::Cursor::new([text.as_bytes(), b"\n\xff\nend"].concat()));
         let line = |text: &str| Typed::Line(Zeroizing::new(text.to_owned()));
         let expected =
             [line("one"), line(""), Typed::Bad, line("last"), Typed::Bad, line("end"), Typed::End, Typed::End];
         for expected in expected {
-            assert_eq!(read_line(&mut from).unwrap(), expected);
+            assert_eq!(lines.next().unwrap(), expected);
         }
     }
 }

@@ -20,6 +20,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::Failure;
 use crate::client::{Address, Pin};
 use crate::protocol::codes::OwnerLeaves;
+use crate::secret::{hardening, wipe};
 
 /// Options of `chat`.
 #[derive(Debug, Args)]
@@ -113,17 +114,23 @@ impl std::fmt::Debug for Secret {
 
 impl Chat {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        hardening::conceal();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .on_thread_park(wipe::stack)
+            .enable_all()
+            .build()?;
         let mut input = input::Input::standard();
         let done = runtime.block_on(async {
             let (opened, (room, events)) = match self.way {
                 Way::Create(create) => (true, enter::create(create).await?),
                 Way::Join(join) => (false, enter::join(join, &mut input).await?),
             };
-            talk::talk(room, events, input, terminal::Terminal::standard(), opened).await
+            talk::talk(room, events, input, terminal::Terminal::standard()?, opened).await
         });
         // Nothing of worth is left; a name look-up may still hang.
         runtime.shutdown_background();
+        wipe::stack();
         done
     }
 }

@@ -13,7 +13,11 @@
 //!
 //! Prompts, hints and the state of the connection go to standard error.
 
+use std::fs::File;
 use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
+
+use zeroize::Zeroizing;
 
 /// `text` without what a terminal would obey: each such character becomes `U+FFFD`, a line break `⏎`, a tab a space.
 pub(super) fn harmless(text: &str) -> String {
@@ -45,13 +49,17 @@ pub(super) struct Terminal<O, E> {
     colour: bool,
 }
 
-impl Terminal<io::Stdout, io::Stderr> {
+impl Terminal<File, io::Stderr> {
     /// Standard output and standard error.
-    pub(super) fn standard() -> Self {
-        let (out, err) = (io::stdout(), io::stderr());
+    ///
+    /// # Errors
+    /// Standard output is closed.
+    pub(super) fn standard() -> io::Result<Self> {
+        // Not through the standard library's handle, whose buffer would keep what was shown.
+        let (out, err) = (File::from(io::stdout().as_fd().try_clone_to_owned()?), io::stderr());
         let repeat_alarms = !out.is_terminal() && err.is_terminal();
         let colour = out.is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        Self { out, err, repeat_alarms, colour }
+        Ok(Self { out, err, repeat_alarms, colour })
     }
 }
 
@@ -97,7 +105,8 @@ impl<O: Write, E: Write> Terminal<O, E> {
     }
 
     fn line(&mut self, line: &str) -> io::Result<()> {
-        writeln!(self.out, "{line}")?;
+        // One write, since nothing buffers the parts of a line.
+        self.out.write_all(Zeroizing::new(format!("{line}\n")).as_bytes())?;
         self.out.flush()
     }
 }

@@ -67,6 +67,13 @@ pub fn harden(sockets: Option<&Path>) -> Hardening {
     Hardening(linux::measures(sockets))
 }
 
+/// Keeps this process's memory from others of the same user and out of core files, as far as the system can: for clients, which need
+/// files and connections.
+pub fn conceal() {
+    #[cfg(target_os = "linux")]
+    linux::conceal();
+}
+
 /// Gives up what is not needed any more: nothing, on a system other than Linux.
 #[cfg(not(target_os = "linux"))]
 pub fn harden(_sockets: Option<&Path>) -> Hardening {
