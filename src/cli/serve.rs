@@ -97,6 +97,8 @@ impl Serve {
             Some(path) => Inheritance::receive(path, limits.clone(), options.notice.clone())?,
             None => None,
         };
+        // All keys of all rooms have just been read on this stack.
+        wipe::stack::<{ wipe::DEEP }>();
         let listener = if inheritance.is_none() { Some(listen(self.listen)?) } else { None };
         let hardening = harden(options.takeover.as_deref().map(folder_of));
         if self.require_hardening {
@@ -107,7 +109,7 @@ impl Serve {
         }
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(workers)
-            .on_thread_park(wipe::stack)
+            .on_thread_park(wipe::stack::<{ wipe::DEEP }>)
             .enable_all()
             .build()?;
         runtime.block_on(async {

@@ -4,8 +4,10 @@
 
 use std::hint::black_box;
 
-/// Bytes of stack that [`stack`] wipes: more than anything here uses below an event loop, cryptography included.
-const STACK: usize = 32 * 1024;
+/// Bytes of stack that carrying out commands uses at most below an event loop. Without optimisation it is several times as much.
+pub const SHALLOW: usize = if cfg!(debug_assertions) { 64 * 1024 } else { 16 * 1024 };
+/// Bytes of stack that anything else uses at most: handshakes, and reading what another process hands over.
+pub const DEEP: usize = 128 * 1024;
 
 /// Empties a buffer that is to be used again. Only what it held is wiped, so a large buffer costs no more than what was in it.
 pub fn empty(buffer: &mut Vec<u8>) {
@@ -22,10 +24,10 @@ pub fn forget_front(buffer: &mut Vec<u8>, count: usize) {
     buffer.truncate(kept);
 }
 
-/// Wipes the part of this thread's stack that finished calls have used. Takes about a microsecond: for a thread that is about to wait.
+/// Wipes `BYTES` of the part of this thread's stack that finished calls have used: for a thread that is about to wait.
 #[inline(never)]
-pub fn stack() {
-    black_box(&mut [0u8; STACK]);
+pub fn stack<const BYTES: usize>() {
+    black_box(&mut [0u8; BYTES]);
 }
 
 #[cfg(test)]

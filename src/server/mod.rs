@@ -208,7 +208,10 @@ async fn hand_over(
     let listener = listener.as_fd().try_clone_to_owned()?;
     let steps = tokio::task::spawn_blocking(move || {
         let frozen = workers.freeze(DRAIN).ok_or(io::ErrorKind::TimedOut).map_err(io::Error::from)?;
-        successor.hand_over(&listener, &relay)?;
+        let handed_over = successor.hand_over(&listener, &relay);
+        // All keys of all rooms went over this stack, and after a failure this process goes on.
+        wipe::stack::<{ wipe::DEEP }>();
+        handed_over?;
         relay.hand_over();
         frozen.leave(DRAIN);
         successor.dismissed(DRAIN);
@@ -230,7 +233,7 @@ async fn watch_clock(relay: &Relay) {
         tokio::select! {
             () = wait => {
                 relay.expire(relay.now());
-                wipe::stack();
+                wipe::stack::<{ wipe::DEEP }>();
             }
             () = relay.earlier_due() => {}
         }

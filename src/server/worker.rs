@@ -157,7 +157,7 @@ impl Worker {
             let waits = idle && self.mailbox.fall_asleep();
             turns = turns.wrapping_add(1);
             if waits || turns.is_multiple_of(TURNS_TO_WIPE) {
-                wipe::stack();
+                wipe::stack::<{ wipe::SHALLOW }>();
             }
             let timeout = if waits { self.time_to_next() } else { Some(Duration::ZERO) };
             if let Err(error) = self.poll.poll(&mut events, timeout)

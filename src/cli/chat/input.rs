@@ -103,7 +103,7 @@ impl<R: Read> Lines<R> {
 
     fn read(&mut self) -> io::Result<usize> {
         let mut piece = Zeroizing::new(vec![0; PIECE]);
-        wipe::stack();
+        wipe::stack::<{ wipe::DEEP }>();
         loop {
             match self.from.read(&mut piece) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -117,7 +117,7 @@ impl Chat {
         hardening::conceal();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
-            .on_thread_park(wipe::stack)
+            .on_thread_park(wipe::stack::<{ wipe::DEEP }>)
             .enable_all()
             .build()?;
         let mut input = input::Input::standard();
@@ -130,7 +130,7 @@ impl Chat {
         });
         // Nothing of worth is left; a name look-up may still hang.
         runtime.shutdown_background();
-        wipe::stack();
+        wipe::stack::<{ wipe::DEEP }>();
         done
     }
 }
