@@ -162,6 +162,9 @@ impl Relay {
         };
         let room = state.into_room(&self.tags, shift, handle)?;
         let (id, next_expiry) = (room.id(), room.next_expiry());
+        if self.room(&id).is_some() {
+            return None;
+        }
         let members: Vec<_> =
             room.members().map(|(user, member)| (user, member.handle.0.clone(), member.username.clone())).collect();
         let cell = self.reopen_room(id, room);
@@ -201,6 +204,10 @@ impl Session {
     /// Reads a session back; it is away, and has the resume window to come back.
     pub(super) fn restore(relay: &Arc<Relay>, state: SessionState) -> Option<()> {
         let SessionState { id, token, window, answered } = state;
+        let given = relay.next_session.load(Ordering::Acquire) as u64;
+        if id >= given || relay.away_session(id).is_some() || relay.knows_token(&token) {
+            return None;
+        }
         let until = relay.resume_deadline();
         let line = Line::Away { until };
         let mut outbox = Outbox::new(window.into_window()?, line);

@@ -255,6 +255,10 @@ impl Relay {
         lock(&self.sessions).by_token.insert(tag, session);
     }
 
+    pub(super) fn knows_token(&self, tag: &Tag) -> bool {
+        lock(&self.sessions).by_token.contains_key(tag)
+    }
+
     pub(super) fn drop_token(&self, tag: &Tag) -> Option<Arc<Session>> {
         lock(&self.sessions).by_token.remove(tag)
     }

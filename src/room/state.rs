@@ -3,6 +3,8 @@
 //! Times are those of the server that wrote them; whoever reads them shifts them into its own. What is written contains
 //! every secret of the room: it goes over a local socket to the same user's process, and nowhere else.
 
+use std::collections::HashSet;
+
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
@@ -15,6 +17,9 @@ use crate::protocol::frame::TextFrame;
 use crate::protocol::ids::{RoomId, UserId};
 use crate::protocol::public_key::PublicKey;
 use crate::secret::{Tag, TagKey, Token};
+
+/// The largest number of a place or an event that is believed: none has counted as far, and all can count on from there.
+const MOST: u64 = u64::MAX / 2;
 
 /// A room.
 #[derive(Serialize, Deserialize)]
@@ -90,7 +95,7 @@ impl RoomState {
         }
     }
 
-    /// The room; `handle` finds the handle of a session. `None` when a member's public key is none.
+    /// The room; `handle` finds the handle of a session. `None` when a member's public key is none, or what is written contradicts itself.
     pub fn into_room<H>(self, tags: &TagKey, shift: i64, handle: impl Fn(&MemberState) -> H) -> Option<Room<H>> {
         let mut keys = JoinKeys::default();
         for key in self.one_time {
@@ -113,17 +118,25 @@ impl RoomState {
             bought: Default::default(),
             keys,
         };
+        if self.next_place > MOST {
+            return None;
+        }
+        let mut sessions = HashSet::new();
         for member in self.members {
             let handle = handle(&member);
-            let MemberState { user, username, public_key, card, place, came_by, .. } = member;
+            let MemberState { user, session, username, public_key, card, place, came_by } = member;
             let public_key = PublicKey::from_pkcs1_der(&public_key).ok()?;
-            room.order.insert(place, user);
-            if let Some(tag) = came_by {
-                room.bought.insert(tag, user);
+            let bought_before = came_by.and_then(|tag| room.bought.insert(tag, user));
+            let placed_before = room.order.insert(place, user);
+            let member = Member { username, public_key, card, handle, place, came_by };
+            let known_before = room.members.insert(user, member).is_some();
+            let twice = known_before || placed_before.is_some() || bought_before.is_some() || !sessions.insert(session);
+            if twice || place >= room.next_place {
+                return None;
             }
-            room.members.insert(user, Member { username, public_key, card, handle, place, came_by });
         }
-        Some(room)
+        // This says also that there is a member: a room without one could never end.
+        room.members.contains_key(&room.owner).then_some(room)
     }
 }
 
@@ -207,6 +220,11 @@ impl WindowState {
 
     /// The window, which retains; `None` when its numbers contradict each other.
     pub fn into_window(self) -> Option<Window> {
+        let count = |entry: &EntryState| if let EntryState::Gap { count, .. } = entry { *count } else { 1 };
+        let end = self.entries.iter().try_fold(self.before, |end, entry| end.checked_add(count(entry)))?;
+        if end > MOST {
+            return None;
+        }
         let mut window = Window::starting_after(self.before);
         window.retain();
         for entry in self.entries {
