@@ -70,6 +70,10 @@ async fn no_file_is_touched_and_no_log_tells() {
     drop(strace.finish());
     let calls = fs::read_to_string(folder.join("calls")).unwrap();
     let (accepted, others): (Vec<_>, Vec<_>) = calls.lines().partition(|line| line.contains("accept4("));
+    // The C library may ask how memory is overcommitted; it is refused, and does without.
+    let refused =
+        |line: &&str| line.contains("O_RDONLY") && !line.contains("O_CREAT") && line.contains(" = -1 EACCES ");
+    let others: Vec<_> = others.into_iter().filter(|line| !refused(line)).collect();
     eprintln!(
         "disk: {} connections accepted, {} calls on files or programs, {} lines of log",
         accepted.len(),
