@@ -90,7 +90,7 @@ async fn its_members_removed() {
 #[tokio::test]
 async fn its_time_up() {
     let stage = Stage::start(&[]);
-    let (canaries, mut play, _bystanders) = opened(&stage, json!({"expires_in_s": 6})).await;
+    let (canaries, mut play, _bystanders) = opened(&stage, json!({"expires_in_s": 10})).await;
     let scanner = canaries.scanner();
     let open = found_while_open(&stage, &canaries, &scanner);
     play.all_read("room-closed").await;
@@ -99,7 +99,7 @@ async fn its_time_up() {
 
 #[tokio::test]
 async fn its_connections_lost_and_the_resume_window_over() {
-    let stage = Stage::start(&["--limit", "resume_window_s=6"]);
+    let stage = Stage::start(&["--limit", "resume_window_s=10"]);
     let (canaries, play, _bystanders) = opened(&stage, json!({})).await;
     let scanner = canaries.scanner();
     // Without a goodbye: the guest is gone at once, the others can come back.
