@@ -21,14 +21,18 @@ pub(super) fn room(data: &[u8]) {
     let owner_leaves = if transfer { OwnerLeaves::Transfer } else { OwnerLeaves::Close };
     let tags = TagKey::random();
     let key = PublicKey::from_pem(include_str!("public-key.pem")).expect("a key");
-    let newcomer =
-        |session: u8| Newcomer { username: String::new().into(), public_key: key.clone(), card: None, handle: session };
+    let newcomer = |session: u32| Newcomer {
+        username: String::new().into(),
+        public_key: key.clone(),
+        card: None,
+        handle: session,
+    };
     let options = RoomOptions { max_members: MOST_MEMBERS, expires_at: None, owner_leaves };
     let (mut room, owner) = Room::new(RoomId::random(), String::new().into(), options, newcomer(0));
-    let (mut members, mut owner): (Vec<(UserId, u8)>, _) = (vec![(owner, 0)], owner);
+    let (mut members, mut owner): (Vec<(UserId, u32)>, _) = (vec![(owner, 0)], owner);
     let mut once: Vec<Key> = Vec::new();
     let mut forever: Option<Key> = None;
-    let (mut now, mut session) = (0u64, 0u8);
+    let (mut now, mut session) = (0u64, 0u32);
 
     for step in data.get(1..).unwrap_or_default().chunks_exact(2) {
         let which = usize::from(step[1]);
@@ -53,7 +57,7 @@ pub(super) fn room(data: &[u8]) {
                 }
             }
             2 if !once.is_empty() => {
-                session = session.wrapping_add(1);
+                session = session + 1;
                 let index = which % once.len();
                 let key = &mut once[index];
                 let tag = tags.tag(&key.token);
@@ -73,7 +77,7 @@ pub(super) fn room(data: &[u8]) {
                 let token = forever.as_ref().map_or(&guess, |key| &key.token);
                 let tag = tags.tag(token);
                 let is_member = which % 5 == 0;
-                session = session.wrapping_add(1);
+                session = session + 1;
                 match room.admit(WayIn::Forever, (&tag, token), newcomer(session), is_member, now) {
                     Ok(Admission::New(user)) => {
                         assert!(
