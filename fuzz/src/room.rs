@@ -57,7 +57,7 @@ pub(super) fn room(data: &[u8]) {
                 }
             }
             2 if !once.is_empty() => {
-                session = session + 1;
+                session += 1;
                 let index = which % once.len();
                 let key = &mut once[index];
                 let tag = tags.tag(&key.token);
@@ -77,7 +77,7 @@ pub(super) fn room(data: &[u8]) {
                 let token = forever.as_ref().map_or(&guess, |key| &key.token);
                 let tag = tags.tag(token);
                 let is_member = which % 5 == 0;
-                session = session + 1;
+                session += 1;
                 match room.admit(WayIn::Forever, (&tag, token), newcomer(session), is_member, now) {
                     Ok(Admission::New(user)) => {
                         assert!(
