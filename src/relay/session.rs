@@ -198,6 +198,8 @@ impl Session {
     pub(super) fn add_membership(&self, membership: Membership) -> Option<Membership> {
         match lock(&self.memberships).as_mut() {
             Some(memberships) => {
+                // Most sessions are in one room, and there are many sessions.
+                memberships.reserve_exact(1);
                 memberships.push(membership);
                 None
             }
@@ -336,9 +338,13 @@ impl Session {
 
     // ---- whoever serves the connection ----
 
-    /// Hands over what waits, frame by frame, until `write` says that it has enough. An error says that the connection is to be closed,
-    /// which includes that the session goes on elsewhere.
-    pub fn take(&self, connection: ConnectionId, mut write: impl FnMut(TextFrame) -> bool) -> Result<(), CloseReason> {
+    /// Hands over what waits, frame by frame, until `write` says that it has enough; whether there may be more. An error says that the
+    /// connection is to be closed, which includes that the session goes on elsewhere.
+    pub fn take(
+        &self,
+        connection: ConnectionId,
+        mut write: impl FnMut(TextFrame) -> bool,
+    ) -> Result<bool, CloseReason> {
         let mut guard = lock(&self.outbox);
         let outbox = &mut *guard;
         if let Some(reason) = outbox.closing_of(connection) {
@@ -353,10 +359,10 @@ impl Session {
                 }
             };
             if enough {
-                break;
+                return Ok(true);
             }
         }
-        Ok(())
+        Ok(false)
     }
 
     /// Why the connection is to be closed, if it is.

@@ -38,10 +38,12 @@ pub(super) enum Flushed {
 /// The writing side of one connection.
 #[derive(Default)]
 pub(super) struct Output {
-    /// A large frame, and how much of it is encrypted.
-    partial: Option<(TextFrame, usize)>,
+    /// A large frame, and how much of it is encrypted. Rare, and so not kept in place.
+    partial: Option<Box<(TextFrame, usize)>>,
     /// Control frames that wait for the end of a frame.
     control: Vec<u8>,
+    /// The session may have more than what was encrypted.
+    more: bool,
     /// Since when the socket has taken nothing.
     pub(super) blocked_since: Option<Instant>,
 }
@@ -112,15 +114,31 @@ impl Output {
                 Flushed::All => {}
                 other => return other,
             }
+            if !self.more {
+                return Flushed::All;
+            }
             if written >= TURN {
                 return Flushed::More;
             }
             match self.encrypt_next(tls, (session, connection), scratch) {
-                Ok(0) => return Flushed::All,
                 Ok(bytes) => written += bytes,
                 Err(reason) => return Flushed::Close(reason),
             }
         }
+    }
+
+    /// Encrypts about a chunk of what the session has, for [`Output::flush`] to write; nothing while the socket has not taken the one before.
+    pub(super) fn encrypt(
+        &mut self,
+        tls: &mut ServerConnection,
+        session: (&Session, ConnectionId),
+        scratch: &mut Vec<u8>,
+    ) -> Result<(), CloseReason> {
+        self.more = true;
+        if !tls.wants_write() {
+            self.encrypt_next(tls, session, scratch)?;
+        }
+        Ok(())
     }
 
     /// Encrypts all that the session has, however much: for the little that a session has before it is swapped for another.
@@ -130,7 +148,8 @@ impl Output {
         session: (&Session, ConnectionId),
         scratch: &mut Vec<u8>,
     ) {
-        while matches!(self.encrypt_next(tls, session, scratch), Ok(bytes) if bytes > 0) {}
+        self.more = true;
+        while self.more && self.encrypt_next(tls, session, scratch).is_ok() {}
     }
 
     /// Encrypts about a chunk of what is next; how many bytes that were.
@@ -140,7 +159,7 @@ impl Output {
         (session, connection): (&Session, ConnectionId),
         scratch: &mut Vec<u8>,
     ) -> Result<usize, CloseReason> {
-        if let Some((frame, done)) = &mut self.partial {
+        if let Some((frame, done)) = self.partial.as_deref_mut() {
             let piece = rest_of(frame, *done);
             let piece = &piece[..piece.len().min(CHUNK)];
             encrypt(tls, piece);
@@ -149,6 +168,7 @@ impl Output {
             if *done == frame.len() {
                 self.partial = None;
             }
+            self.more = true;
             return Ok(bytes);
         }
         scratch.clear();
@@ -157,7 +177,7 @@ impl Output {
         let partial = &mut self.partial;
         let taken = session.take(connection, |frame| {
             if frame.len() >= LARGE {
-                *partial = Some((frame, 0));
+                *partial = Some(Box::new((frame, 0)));
                 return false;
             }
             for part in frame.parts() {
@@ -168,9 +188,8 @@ impl Output {
         encrypt(tls, scratch);
         let bytes = scratch.len();
         wipe::empty(scratch);
-        taken?;
-        // A large frame counts from the next round on, but there is one.
-        Ok(bytes + usize::from(self.partial.is_some()))
+        self.more = taken?;
+        Ok(bytes)
     }
 }
 

@@ -25,8 +25,12 @@ use crate::secret::wipe;
 const WAKER: Token = Token(usize::MAX);
 /// Turns of reading (of one connection each) before everything that waits is written.
 const READS_PER_TURN: usize = 64;
-/// A loop that never waits wipes its stack every so many turns.
-const TURNS_TO_WIPE: u32 = 1024;
+/// Connections that are encrypted for before the first of them is written to.
+const WRITES_TOGETHER: usize = 64;
+/// A loop that has had nothing to do for this long wipes its stack. Not at once: that would cost a message at a time more than carrying it out.
+const IDLE_TO_WIPE: Duration = Duration::from_millis(10);
+/// A loop that always has something to do wipes its stack after attending to this many connections.
+const ATTENDED_TO_WIPE: u32 = 4096;
 /// Clients come back within this time after a restart, each at its own moment.
 const COME_BACK_WITHIN_MS: u64 = 5_000;
 /// The same where another process serves already.
@@ -127,6 +131,8 @@ struct Worker {
     to_write: Vec<usize>,
     // Lent to whichever connection is served.
     scratch: Scratch,
+    /// Connections attended to since the stack was wiped.
+    attended: u32,
     /// Everybody is told goodbye, and the loop ends by then.
     stop: Option<Instant>,
 }
@@ -144,6 +150,7 @@ impl Worker {
             to_read: VecDeque::new(),
             to_write: Vec::new(),
             scratch: Scratch::default(),
+            attended: 0,
             stop: None,
         }
     }
@@ -151,20 +158,19 @@ impl Worker {
     fn run(mut self) {
         let mut events = Events::with_capacity(1024);
         let mut letters = Letters::default();
-        let mut turns = 0u32;
         loop {
             let idle = self.to_read.is_empty() && self.to_write.is_empty();
             let waits = idle && self.mailbox.fall_asleep();
-            turns = turns.wrapping_add(1);
-            if waits || turns.is_multiple_of(TURNS_TO_WIPE) {
-                wipe::stack::<{ wipe::SHALLOW }>();
-            }
             let timeout = if waits { self.time_to_next() } else { Some(Duration::ZERO) };
             if let Err(error) = self.poll.poll(&mut events, timeout)
                 && error.kind() != io::ErrorKind::Interrupted
             {
                 tracing::error!(kind = ?error.kind(), "an event loop cannot wait for its sockets");
                 return;
+            }
+            if self.attended > ATTENDED_TO_WIPE || self.attended > 0 && waits && events.is_empty() {
+                wipe::stack::<{ wipe::SHALLOW }>();
+                self.attended = 0;
             }
             self.mailbox.wake_up();
             let now = Instant::now();
@@ -188,8 +194,10 @@ impl Worker {
     }
 
     fn time_to_next(&self) -> Option<Duration> {
-        let next = self.timers.first().map(|(at, _)| *at).into_iter().chain(self.stop).min()?;
-        Some(next.saturating_duration_since(Instant::now()))
+        let next = self.timers.first().map(|(at, _)| *at).into_iter().chain(self.stop).min();
+        let next = next.map(|next| next.saturating_duration_since(Instant::now()));
+        let wipe = (self.attended > 0).then_some(IDLE_TO_WIPE);
+        next.into_iter().chain(wipe).min()
     }
 
     fn on_ready(&mut self, event: &mio::event::Event) {
@@ -214,24 +222,41 @@ impl Worker {
         }
     }
 
+    /// Writes what waits. Connections are encrypted for in groups and then written to one right after the other: readers on this machine
+    /// that are still busy with the message before need not be woken again.
     fn write_turns(&mut self, now: Instant) {
         let mut slots = std::mem::take(&mut self.to_write);
-        for slot in slots.drain(..) {
-            self.serve(slot, |connection, scratch| connection.flush(scratch, now));
+        for group in slots.chunks(WRITES_TOGETHER) {
+            for &slot in group {
+                self.attend(slot, |connection, scratch| connection.encrypt(scratch, now));
+            }
+            for &slot in group {
+                self.serve(slot, |connection, scratch| connection.flush(scratch, now));
+            }
         }
+        slots.clear();
         // What was added meanwhile comes in the next turn; the buffer is used again.
         slots.append(&mut self.to_write);
         self.to_write = slots;
     }
 
-    /// Does something with one connection, and what it asks for then. A fault in it ends that connection alone.
-    fn serve(&mut self, slot: usize, act: impl FnOnce(&mut Connection, &mut Scratch) -> Next) {
-        let Some(connection) = self.connections.get_mut(slot) else { return };
+    /// Does something with one connection. A fault in it ends that connection alone.
+    fn attend<T>(&mut self, slot: usize, act: impl FnOnce(&mut Connection, &mut Scratch) -> T) -> Option<T> {
+        let connection = self.connections.get_mut(slot)?;
         let scratch = &mut self.scratch;
-        let next = catch_unwind(AssertUnwindSafe(|| act(connection, scratch))).unwrap_or_else(|_| {
+        self.attended += 1;
+        let done = catch_unwind(AssertUnwindSafe(|| act(connection, scratch)));
+        if done.is_err() {
             tracing::error!("serving a connection failed by a fault of this server; the connection is dropped");
-            Next::Drop
-        });
+            self.drop_connection(slot);
+        }
+        done.ok()
+    }
+
+    /// Does something with one connection, and what it asks for then.
+    fn serve(&mut self, slot: usize, act: impl FnOnce(&mut Connection, &mut Scratch) -> Next) {
+        let Some(next) = self.attend(slot, act) else { return };
+        let Some(connection) = self.connections.get_mut(slot) else { return };
         match next {
             Next::Drop => return self.drop_connection(slot),
             Next::Read => self.to_read.push_back(slot),

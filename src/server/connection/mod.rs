@@ -142,7 +142,16 @@ impl Connection {
 
     // ---- writing ----
 
-    /// Writes what waits.
+    /// Encrypts what waits, as far as one write may take it.
+    pub(super) fn encrypt(&mut self, scratch: &mut Scratch, now: Instant) {
+        if self.state == State::Open
+            && let Err(reason) = self.output.encrypt(&mut self.tls, (&self.session, self.id), &mut scratch.out)
+        {
+            self.close(reason, now);
+        }
+    }
+
+    /// Writes what is encrypted, and what waits behind it.
     pub(super) fn flush(&mut self, scratch: &mut Scratch, now: Instant) -> Next {
         if let State::Closing { .. } = self.state {
             return self.flush_close(now);
