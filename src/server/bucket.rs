@@ -4,10 +4,9 @@ use std::time::{Duration, Instant};
 
 use crate::protocol::limits::Limits;
 
-/// A bucket of commands (`commands_per_s`, `commands_burst`); may be overdrawn by what a command hands out.
+/// A bucket of commands (`commands_per_s`, `commands_burst`); may be overdrawn by what a command hands out. The bounds are always the same
+/// and come with each call, since there are as many buckets as connections.
 pub(super) struct Bucket {
-    per_s: f64,
-    burst: f64,
     level: f64,
     at: Instant,
 }
@@ -17,23 +16,24 @@ const BYTES_PER_TOKEN: f64 = 4096.0;
 
 impl Bucket {
     pub(super) fn new(limits: &Limits, now: Instant) -> Self {
-        let burst = limits.commands_burst as f64;
-        Self { per_s: limits.commands_per_s as f64, burst, level: burst, at: now }
+        Self { level: limits.commands_burst as f64, at: now }
     }
 
     /// When the next command may be read, if not now.
-    pub(super) fn wait(&mut self, now: Instant) -> Option<Instant> {
+    pub(super) fn wait(&mut self, limits: &Limits, now: Instant) -> Option<Instant> {
         if self.level > 0.0 {
             return None;
         }
-        let gained = now.saturating_duration_since(self.at).as_secs_f64() * self.per_s;
-        self.level = (self.level + gained).min(self.burst);
+        let per_s = limits.commands_per_s as f64;
+        let gained = now.saturating_duration_since(self.at).as_secs_f64() * per_s;
+        self.level = (self.level + gained).min(limits.commands_burst as f64);
         self.at = now;
-        (self.level <= 0.0).then(|| now + Duration::from_secs_f64(((1.0 - self.level) / self.per_s).max(0.001)))
+        (self.level <= 0.0).then(|| now + Duration::from_secs_f64(((1.0 - self.level) / per_s).max(0.001)))
     }
 
-    pub(super) fn charge(&mut self, bytes_out: usize, now: Instant) {
-        if self.level >= self.burst {
+    /// A command was carried out that handed out this many bytes.
+    pub(super) fn charge(&mut self, bytes_out: usize, limits: &Limits, now: Instant) {
+        if self.level >= limits.commands_burst as f64 {
             self.at = now;
         }
         self.level -= 1.0 + bytes_out as f64 / BYTES_PER_TOKEN;

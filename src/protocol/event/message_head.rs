@@ -1,6 +1,7 @@
 //! The one event that must be cheap: a delivered message, spliced from what is made once and what came.
 
-use bytes::Bytes;
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use super::frame;
@@ -9,7 +10,7 @@ use crate::protocol::ids::{RoomId, UserId};
 
 /// The start of every `send-message` that one member causes, made once per membership.
 #[derive(Clone)]
-pub struct MessageHead(Bytes);
+pub struct MessageHead(Arc<[u8]>);
 
 impl MessageHead {
     /// For the messages of `user_id`, called `username`, in `room_id`.

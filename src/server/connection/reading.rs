@@ -120,7 +120,7 @@ impl Connection {
     fn frames(&mut self, buffer: &mut [u8], scratch: &mut Scratch, now: Instant) -> usize {
         let mut at = 0;
         while self.state == State::Open && at < buffer.len() {
-            if let Some(until) = self.bucket.wait(now) {
+            if let Some(until) = self.bucket.wait(self.relay.limits(), now) {
                 self.paused_until = Some(until);
                 break;
             }
@@ -160,7 +160,7 @@ impl Connection {
         match frame.opcode {
             Opcode::Text if frame.fin && self.fragments.is_none() => self.text(payload, scratch, now),
             Opcode::Text if self.fragments.is_none() => {
-                self.bucket.charge(0, now);
+                self.bucket.charge(0, self.relay.limits(), now);
                 self.fragments = Some(payload.to_vec());
             }
             Opcode::Continuation => match self.fragments.take() {
@@ -169,7 +169,7 @@ impl Connection {
                     if frame.fin {
                         self.text(&fragments, scratch, now);
                     } else {
-                        self.bucket.charge(0, now);
+                        self.bucket.charge(0, self.relay.limits(), now);
                         self.fragments = Some(fragments);
                     }
                 }
@@ -179,17 +179,17 @@ impl Connection {
             Opcode::Text => self.close(CloseReason::ProtocolError, now),
             Opcode::Binary if self.fragments.is_some() => self.close(CloseReason::ProtocolError, now),
             Opcode::Binary => {
-                self.bucket.charge(0, now);
+                self.bucket.charge(0, self.relay.limits(), now);
                 self.session.refuse_frame(self.id, ErrorCode::BinaryFrame);
                 if !frame.fin {
                     self.close(CloseReason::ProtocolError, now);
                 }
             }
             Opcode::Ping => {
-                self.bucket.charge(0, now);
+                self.bucket.charge(0, self.relay.limits(), now);
                 self.output.control(Opcode::Pong, payload);
             }
-            Opcode::Pong => self.bucket.charge(0, now),
+            Opcode::Pong => self.bucket.charge(0, self.relay.limits(), now),
             Opcode::Close => {
                 // 1000, or no code at all, means that the client is done; anything else may be an accident.
                 self.left = payload.is_empty() || payload.first_chunk() == Some(&1000u16.to_be_bytes());
@@ -202,7 +202,7 @@ impl Connection {
         let Ok(text) = std::str::from_utf8(payload) else { return self.close(CloseReason::NotUtf8, now) };
         self.first_command_by = None;
         let outcome = self.session.handle(self.id, text);
-        self.bucket.charge(outcome.bytes_out, now);
+        self.bucket.charge(outcome.bytes_out, self.relay.limits(), now);
         if let Some(resumed) = outcome.resumed {
             // What this connection's own session still had to say comes before what the resumed one has.
             self.output.encrypt_all(&mut self.tls, (&self.session, self.id), &mut scratch.out);
