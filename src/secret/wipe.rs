@@ -24,7 +24,7 @@ pub fn forget_front(buffer: &mut Vec<u8>, count: usize) {
     buffer.truncate(kept);
 }
 
-/// Wipes `BYTES` of the part of this thread's stack that finished calls have used: for a thread that is about to wait.
+/// Wipes `BYTES` of the part of this thread's stack that finished calls have used: for a thread that has nothing more to do.
 #[inline(never)]
 pub fn stack<const BYTES: usize>() {
     black_box(&mut [0u8; BYTES]);
