@@ -88,7 +88,7 @@ impl Session {
     }
 
     /// The membership under which a command acts.
-    pub(super) fn member_of(&self, room_id: &str) -> Result<Acting, Refused> {
+    pub(super) fn member_of(&self, room_id: &str) -> Result<Arc<Acting>, Refused> {
         self.acting(room_id).ok_or(ErrorCode::Denied.into())
     }
 

@@ -68,7 +68,7 @@ impl Session {
         if id.is_some_and(|id| self.answer_again(id)) {
             return Ok(Outcome::default());
         }
-        let packet = Packet::new(acting.head, command.shared);
+        let packet = Packet::new(&acting.head, command.shared);
         let guard = lock(&acting.cell.room);
         let room = guard.as_ref().ok_or(ErrorCode::Denied)?;
         room.member(&acting.user).ok_or(ErrorCode::Denied)?;
@@ -89,7 +89,7 @@ impl Session {
 
 /// What the frames of one packet have in common.
 struct Packet<'a> {
-    head: MessageHead,
+    head: &'a MessageHead,
     /// In every frame.
     shared: Option<RawString<'a>>,
     /// Or once for all of them, with the frame's end.
@@ -97,7 +97,7 @@ struct Packet<'a> {
 }
 
 impl<'a> Packet<'a> {
-    fn new(head: MessageHead, shared: Option<RawString<'a>>) -> Self {
+    fn new(head: &'a MessageHead, shared: Option<RawString<'a>>) -> Self {
         match shared {
             Some(shared) if shared.get().len() >= SHARE_FROM => {
                 let tail = [br#","shared":"#, shared.get().as_bytes(), b"}}"].concat();

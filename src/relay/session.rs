@@ -103,6 +103,13 @@ impl PartialEq for SessionHandle {
 pub(super) struct Membership {
     relay: Arc<Relay>,
     pub(super) room_id: RoomId,
+    acting: Arc<Acting>,
+}
+
+/// What a command needs to know of the membership under which it acts.
+///
+/// Commands share it rather than the room's cell: a count that all members' event loops change would wander between the processors.
+pub(super) struct Acting {
     pub(super) user: UserId,
     pub(super) cell: Arc<RoomCell>,
     pub(super) head: MessageHead,
@@ -111,28 +118,21 @@ pub(super) struct Membership {
 impl Membership {
     pub(super) fn new(relay: Arc<Relay>, room_id: RoomId, user: UserId, cell: Arc<RoomCell>, username: &str) -> Self {
         relay.members.fetch_add(1, Ordering::AcqRel);
-        Self { relay, room_id, user, cell, head: MessageHead::new(room_id, user, username) }
+        let head = MessageHead::new(room_id, user, username);
+        Self { relay, room_id, acting: Arc::new(Acting { user, cell, head }) }
     }
 
     /// Takes the member out of the room. Locks the room.
     pub(super) fn end(self, reason: LeaveReason) {
-        self.relay.depart(&self.cell, &self.user, reason);
+        self.relay.depart(&self.acting.cell, &self.acting.user, reason);
     }
 }
 
 impl Drop for Membership {
     fn drop(&mut self) {
-        self.relay.depart(&self.cell, &self.user, LeaveReason::Lost);
+        self.relay.depart(&self.acting.cell, &self.acting.user, LeaveReason::Lost);
         self.relay.members.fetch_sub(1, Ordering::AcqRel);
     }
-}
-
-/// What a command needs to know of the membership under which it acts.
-#[derive(Clone)]
-pub(super) struct Acting {
-    pub(super) user: UserId,
-    pub(super) cell: Arc<RoomCell>,
-    pub(super) head: MessageHead,
 }
 
 impl Relay {
@@ -188,10 +188,10 @@ impl Session {
         lock(&self.memberships).as_ref().map_or(0, Vec::len)
     }
 
-    pub(super) fn acting(&self, room_id: &str) -> Option<Acting> {
+    pub(super) fn acting(&self, room_id: &str) -> Option<Arc<Acting>> {
         let memberships = lock(&self.memberships);
         let membership = memberships.as_ref()?.iter().find(|membership| membership.room_id.is_written(room_id))?;
-        Some(Acting { user: membership.user, cell: membership.cell.clone(), head: membership.head.clone() })
+        Some(membership.acting.clone())
     }
 
     /// Records a membership. Given back when the session has ended meanwhile: drop it without a lock held.

@@ -68,8 +68,9 @@ impl Mailbox {
 
     fn post(&self, write: impl FnOnce(&mut Letters)) {
         write(&mut self.letters.lock().unwrap_or_else(PoisonError::into_inner));
-        // Whoever sees the worker asleep wakes it, and only that one.
-        if self.asleep.swap(false, Ordering::SeqCst) {
+        // Whoever sees the worker asleep wakes it, and only that one. It looks at the letters after it says that it sleeps: one of the two is
+        // always seen, and a look alone does not take the flag away from the other processors.
+        if self.asleep.load(Ordering::SeqCst) && self.asleep.swap(false, Ordering::SeqCst) {
             // It can only fail when the worker's poll is gone, and then nobody reads.
             let _ = self.waker.wake();
         }

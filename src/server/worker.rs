@@ -172,7 +172,9 @@ impl Worker {
                 wipe::stack::<{ wipe::SHALLOW }>();
                 self.attended = 0;
             }
-            self.mailbox.wake_up();
+            if waits {
+                self.mailbox.wake_up();
+            }
             let now = Instant::now();
             for event in &events {
                 if event.token() != WAKER {

@@ -1,7 +1,5 @@
 //! The one event that must be cheap: a delivered message, spliced from what is made once and what came.
 
-use std::sync::Arc;
-
 use serde::Serialize;
 
 use super::frame;
@@ -9,8 +7,7 @@ use crate::protocol::command::RawString;
 use crate::protocol::ids::{RoomId, UserId};
 
 /// The start of every `send-message` that one member causes, made once per membership.
-#[derive(Clone)]
-pub struct MessageHead(Arc<[u8]>);
+pub struct MessageHead(Box<[u8]>);
 
 impl MessageHead {
     /// For the messages of `user_id`, called `username`, in `room_id`.
