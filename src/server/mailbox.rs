@@ -1,5 +1,6 @@
 //! How other threads reach a worker: new connections, connections that have something to write, the word to stop.
 
+use std::cell::RefCell;
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
@@ -49,6 +50,27 @@ impl Letters {
     fn is_empty(&self) -> bool {
         self.newcomers.is_empty() && self.woken.is_empty() && self.stop.is_none() && self.freeze.is_none()
     }
+}
+
+thread_local! {
+    /// On a worker's thread, the connections of each worker that are to be woken; on others, nothing.
+    static TO_WAKE: RefCell<Vec<Vec<ConnectionId>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Makes this thread a worker's, of `count` workers: whom it wakes is collected until [`take_own_wakes`] and [`WorkersHandle::pass_on_wakes`].
+/// So what one read brings for many goes to another worker in one letter, and complete.
+pub(super) fn collect_wakes(count: usize) {
+    TO_WAKE.set(vec![Vec::new(); count]);
+}
+
+/// Takes the connections of the worker number `own` that this thread is to wake, into `woken`.
+pub(super) fn take_own_wakes(own: usize, woken: &mut Vec<ConnectionId>) {
+    TO_WAKE.with_borrow_mut(|lists| lists.get_mut(own).into_iter().for_each(|list| woken.append(list)));
+}
+
+/// Number of the worker that has a connection.
+fn worker_of(id: ConnectionId) -> usize {
+    (id >> 56) as usize
 }
 
 /// One worker's mailbox.
@@ -107,7 +129,13 @@ impl Mailbox {
 
 impl Wake for Mailbox {
     fn wake(&self, connection: ConnectionId) {
-        self.post(|letters| letters.woken.push(connection));
+        // A thread that ends has no list any more.
+        let collected = TO_WAKE.try_with(|lists| {
+            lists.borrow_mut().get_mut(worker_of(connection)).map(|list| list.push(connection)).is_some()
+        });
+        if collected != Ok(true) {
+            self.post(|letters| letters.woken.push(connection));
+        }
     }
 }
 
@@ -116,6 +144,17 @@ impl Wake for Mailbox {
 pub(super) struct WorkersHandle(pub(super) Arc<[Arc<Mailbox>]>);
 
 impl WorkersHandle {
+    /// Tells the other workers whom this thread, that of worker number `own`, is to wake.
+    pub(super) fn pass_on_wakes(&self, own: usize) {
+        TO_WAKE.with_borrow_mut(|lists| {
+            for (worker, (list, mailbox)) in lists.iter_mut().zip(self.0.iter()).enumerate() {
+                if worker != own && !list.is_empty() {
+                    mailbox.post(|letters| letters.woken.append(list));
+                }
+            }
+        });
+    }
+
     /// Gives a connection to the worker that has the fewest.
     pub(super) fn hand_over(&self, newcomer: Newcomer) {
         if let Some(mailbox) = self.0.iter().min_by_key(|mailbox| mailbox.load.load(Ordering::Relaxed)) {

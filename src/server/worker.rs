@@ -17,10 +17,12 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use slab::Slab;
 
 use super::connection::{Connection, Next, Scratch};
-use super::mailbox::{Freeze, Leave, Letters, Mailbox, Newcomer, WorkersHandle};
+use super::mailbox::{self, Freeze, Leave, Letters, Mailbox, Newcomer, WorkersHandle};
 use crate::relay::{ConnectionId, Relay};
 use crate::secret::wipe;
 
+/// Most workers: a connection's id has a byte for its worker's number.
+const MAX_WORKERS: usize = 256;
 /// The waker's token; connections have those of their slots.
 const WAKER: Token = Token(usize::MAX);
 /// Turns of reading (of one connection each) before everything that waits is written.
@@ -49,16 +51,16 @@ pub(super) struct Workers {
 
 impl Workers {
     pub(super) fn start(count: usize, relay: Arc<Relay>) -> io::Result<Self> {
-        let mut mailboxes = Vec::with_capacity(count);
-        let mut threads = Vec::with_capacity(count);
-        for index in 0..count {
-            let poll = Poll::new()?;
-            let mailbox = Mailbox::new(Waker::new(poll.registry(), WAKER)?);
-            mailboxes.push(mailbox.clone());
-            let worker = Worker::new(index, poll, mailbox, relay.clone());
-            threads.push(std::thread::Builder::new().name(format!("worker-{index}")).spawn(|| worker.run())?);
-        }
-        Ok(Self { handle: WorkersHandle(mailboxes.into()), threads })
+        let polls = (0..count.clamp(1, MAX_WORKERS)).map(|_| Poll::new()).collect::<io::Result<Vec<_>>>()?;
+        let mailbox = |poll: &Poll| Ok(Mailbox::new(Waker::new(poll.registry(), WAKER)?));
+        let mailboxes: Vec<_> = polls.iter().map(mailbox).collect::<io::Result<_>>()?;
+        let handle = WorkersHandle(mailboxes.into());
+        let start = |(index, poll)| {
+            let worker = Worker::new(index, poll, handle.clone(), relay.clone());
+            std::thread::Builder::new().name(format!("worker-{index}")).spawn(|| worker.run())
+        };
+        let threads = polls.into_iter().enumerate().map(start).collect::<io::Result<_>>()?;
+        Ok(Self { handle, threads })
     }
 
     pub(super) fn handle(&self) -> WorkersHandle {
@@ -122,6 +124,7 @@ struct Worker {
     index: usize,
     poll: Poll,
     mailbox: Arc<Mailbox>,
+    workers: WorkersHandle,
     relay: Arc<Relay>,
     // The connections and what they wait for.
     connections: Slab<Box<Connection>>,
@@ -129,6 +132,7 @@ struct Worker {
     timers: BTreeSet<(Instant, usize)>,
     to_read: VecDeque<usize>,
     to_write: Vec<usize>,
+    woken: Vec<ConnectionId>,
     // Lent to whichever connection is served.
     scratch: Scratch,
     /// Connections attended to since the stack was wiped.
@@ -138,17 +142,19 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(index: usize, poll: Poll, mailbox: Arc<Mailbox>, relay: Arc<Relay>) -> Self {
+    fn new(index: usize, poll: Poll, workers: WorkersHandle, relay: Arc<Relay>) -> Self {
         Self {
             index,
             poll,
-            mailbox,
+            mailbox: workers.0[index].clone(),
+            workers,
             relay,
             connections: Slab::new(),
             generation: 0,
             timers: BTreeSet::new(),
             to_read: VecDeque::new(),
             to_write: Vec::new(),
+            woken: Vec::new(),
             scratch: Scratch::default(),
             attended: 0,
             stop: None,
@@ -158,6 +164,7 @@ impl Worker {
     fn run(mut self) {
         let mut events = Events::with_capacity(1024);
         let mut letters = Letters::default();
+        mailbox::collect_wakes(self.workers.0.len());
         loop {
             let idle = self.to_read.is_empty() && self.to_write.is_empty();
             let waits = idle && self.mailbox.fall_asleep();
@@ -184,12 +191,15 @@ impl Worker {
             self.read_turns(now);
             self.mailbox.collect(&mut letters);
             self.open_letters(&mut letters, now);
+            self.settle_wakes();
             self.write_turns(now);
             self.fire_timers(now);
+            self.settle_wakes();
             if self.stop.is_some_and(|by| self.connections.is_empty() || by <= now) {
                 // Those that did not read on in time: their sessions end like all others.
                 let left: Vec<_> = self.connections.iter().map(|(slot, _)| slot).collect();
                 left.into_iter().for_each(|slot| self.drop_connection(slot));
+                self.workers.pass_on_wakes(self.index);
                 return;
             }
         }
@@ -221,6 +231,24 @@ impl Worker {
         for _ in 0..READS_PER_TURN.max(self.to_read.len()) {
             let Some(slot) = self.to_read.pop_front() else { return };
             self.serve(slot, |connection, scratch| connection.read(scratch, now));
+            self.workers.pass_on_wakes(self.index);
+        }
+    }
+
+    /// Sees to it that those whom this turn woke are written to, here and elsewhere.
+    fn settle_wakes(&mut self) {
+        self.workers.pass_on_wakes(self.index);
+        let mut woken = std::mem::take(&mut self.woken);
+        mailbox::take_own_wakes(self.index, &mut woken);
+        woken.drain(..).for_each(|id| self.wake(id));
+        self.woken = woken;
+    }
+
+    /// A connection of this worker has something to write, if it is still there.
+    fn wake(&mut self, id: ConnectionId) {
+        let slot = slot_of(id);
+        if self.connections.get(slot).is_some_and(|connection| connection.id() == id) {
+            self.to_write.push(slot);
         }
     }
 
@@ -303,12 +331,7 @@ impl Worker {
         for newcomer in letters.newcomers.drain(..) {
             self.adopt(newcomer, now);
         }
-        for id in letters.woken.drain(..) {
-            let slot = slot_of(id);
-            if self.connections.get(slot).is_some_and(|connection| connection.id() == id) {
-                self.to_write.push(slot);
-            }
-        }
+        letters.woken.drain(..).for_each(|id| self.wake(id));
         if let Some(Freeze { frozen, decision }) = letters.freeze.take() {
             let _ = frozen.send(());
             drop(frozen);
