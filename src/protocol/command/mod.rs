@@ -136,7 +136,7 @@ struct Envelope<'a> {
 /// # Errors
 /// What to answer when it is not a command.
 pub fn parse<'a>(frame: &'a str, limits: &Limits) -> Result<Request<'a>, Box<Refused>> {
-    match fast::send_message(frame) {
+    match fast::sending(frame) {
         Some(request) if request.id.as_ref().is_none_or(|id| id.len() as u64 <= limits.id_bytes) => Ok(request),
         _ => parse_any(frame, limits),
     }

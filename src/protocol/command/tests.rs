@@ -81,29 +81,57 @@ fn shown(read: Result<Request<'_>, Box<Refused>>) -> String {
         Ok(Request { id, command: Command::SendMessage(message) }) => {
             format!("{id:?} {} {} {}", message.room_id, message.to_user_id, message.content.get())
         }
+        Ok(Request { id, command: Command::SendMessages(messages) }) => {
+            let part = |part: &Payload<'_>| format!("{} {}", part.to_user_id, part.content.get());
+            let to: Vec<_> = messages.to.iter().map(part).collect();
+            format!("{id:?} {} {:?} {to:?}", messages.room_id, messages.shared.map(RawString::get))
+        }
         other => format!("{other:?}"),
     }
 }
 
-/// Frames near the short way: its form with parts doubled, left out, reordered or strange.
-fn near_send_message() -> impl Strategy<Value = String> {
-    let text = prop_oneof![
+/// A string, or what could be taken for one.
+fn near_text() -> impl Strategy<Value = String> + Clone {
+    prop_oneof![
         Just(r#""r""#.to_owned()),
         Just(r#""""#.to_owned()),
         Just("7".to_owned()),
         Just("\"a\u{1}b\"".to_owned()),
         "\"[a-z\\\\\"u0-9é\u{7f}]{0,8}\"",
+    ]
+}
+
+/// The fields of an object, doubled, left out, reordered.
+fn near_fields(names: &'static [&'static str], count: std::ops::Range<usize>) -> impl Strategy<Value = String> {
+    let field = (proptest::sample::select(names), near_text()).prop_map(|(name, text)| format!("\"{name}\":{text}"));
+    proptest::collection::vec(field, count).prop_map(|fields| fields.join(","))
+}
+
+/// The data of `send-messages`, or nearly so.
+fn near_parts() -> impl Strategy<Value = String> {
+    let part = prop_oneof![
+        3 => (near_text(), near_text()).prop_map(|(to, content)| format!(r#"{{"to_user_id":{to},"content":{content}}}"#)),
+        1 => near_fields(&["content", "to_user_id", "x"], 0..4).prop_map(|fields| format!("{{{fields}}}")),
     ];
-    let name = prop_oneof![Just("room_id"), Just("to_user_id"), Just("content"), Just("x")];
-    let field = (name, text.clone()).prop_map(|(name, text)| format!("\"{name}\":{text}"));
-    let data = proptest::collection::vec(field, 0..5).prop_map(|fields| fields.join(","));
-    let id = proptest::option::of(text);
+    let list = proptest::collection::vec(part, 0..3).prop_map(|parts| format!("\"to\":[{}]", parts.join(",")));
+    let other = near_fields(&["room_id", "shared", "room_id", "x"], 1..2);
+    let field = prop_oneof![2 => list, 3 => other];
+    proptest::collection::vec(field, 0..5).prop_map(|fields| fields.join(","))
+}
+
+/// Frames near the short way: its form with parts doubled, left out, reordered or strange.
+fn near_sending() -> impl Strategy<Value = String> {
+    let data = prop_oneof![
+        near_fields(&["room_id", "to_user_id", "content", "x"], 0..5).prop_map(|data| ("send-message", data)),
+        near_parts().prop_map(|data| ("send-messages", data)),
+    ];
+    let id = proptest::option::of(near_text());
     let end = prop_oneof![4 => Just("}"), 1 => Just("} "), 1 => Just("}x"), 1 => Just("")];
-    (id.clone(), data, id, end).prop_map(|(before, data, after, end)| {
+    (id.clone(), data, id, end).prop_map(|(before, (name, data), after, end)| {
         let id = |id: Option<String>| id.map(|id| format!("\"id\":{id},")).unwrap_or_default();
         let after = id(after).trim_end_matches(',').to_owned();
         let comma = if after.is_empty() { "" } else { "," };
-        format!("{{\"cmd\":\"send-message\",{}\"data\":{{{data}}}{comma}{after}{end}", id(before))
+        format!("{{\"cmd\":\"{name}\",{}\"data\":{{{data}}}{comma}{after}{end}", id(before))
     })
 }
 
@@ -113,15 +141,17 @@ fn the_short_way_is_taken() {
         r#"{"cmd":"send-message","data":{"room_id":"r","content":"hé","to_user_id":"u"}}"#,
         r#"{"cmd":"send-message","id":"1","data":{"to_user_id":"u","room_id":"r","content":""}}"#,
         r#"{"cmd":"send-message","data":{"room_id":"r","to_user_id":"u","content":"c"},"id":"1"}"#,
+        r#"{"cmd":"send-messages","data":{"room_id":"r","to":[{"to_user_id":"u","content":"c"}]}}"#,
+        r#"{"cmd":"send-messages","id":"1","data":{"shared":"s","to":[{"content":"","to_user_id":"u"},{"to_user_id":"v","content":"é"}],"room_id":"r"}}"#,
     ] {
-        assert!(fast::send_message(frame).is_some(), "{frame}");
+        assert!(fast::sending(frame).is_some(), "{frame}");
     }
 }
 
 proptest! {
     #[test]
-    fn the_short_way_reads_what_the_long_way_reads(frame in near_send_message()) {
-        if let Some(request) = fast::send_message(&frame) {
+    fn the_short_way_reads_what_the_long_way_reads(frame in near_sending()) {
+        if let Some(request) = fast::sending(&frame) {
             prop_assert_eq!(shown(Ok(request)), shown(parse_any(&frame, &Limits::default())));
         }
     }
