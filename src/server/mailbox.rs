@@ -10,6 +10,7 @@ use std::time::Instant;
 use rustls::ServerConnection;
 
 use super::admission::Permit;
+use super::lanes::Lane;
 use crate::relay::{ConnectionId, Wake};
 
 /// A connection that became a WebSocket.
@@ -40,7 +41,10 @@ pub(super) struct Leave {
 #[derive(Default)]
 pub(super) struct Letters {
     pub(super) newcomers: Vec<Newcomer>,
+    /// To be written to: those whom small reads woke, few each.
     pub(super) woken: Vec<ConnectionId>,
+    /// To be written to: all others.
+    pub(super) woken_many: Vec<ConnectionId>,
     /// Say goodbye to everybody, and end by then.
     pub(super) stop: Option<Instant>,
     pub(super) freeze: Option<Freeze>,
@@ -48,7 +52,11 @@ pub(super) struct Letters {
 
 impl Letters {
     fn is_empty(&self) -> bool {
-        self.newcomers.is_empty() && self.woken.is_empty() && self.stop.is_none() && self.freeze.is_none()
+        self.newcomers.is_empty()
+            && self.woken.is_empty()
+            && self.woken_many.is_empty()
+            && self.stop.is_none()
+            && self.freeze.is_none()
     }
 }
 
@@ -144,12 +152,15 @@ impl Wake for Mailbox {
 pub(super) struct WorkersHandle(pub(super) Arc<[Arc<Mailbox>]>);
 
 impl WorkersHandle {
-    /// Tells the other workers whom this thread, that of worker number `own`, is to wake.
-    pub(super) fn pass_on_wakes(&self, own: usize) {
+    /// Tells the other workers whom this thread, that of worker number `own`, is to wake after a read of this lane.
+    pub(super) fn pass_on_wakes(&self, own: usize, lane: Lane) {
         TO_WAKE.with_borrow_mut(|lists| {
             for (worker, (list, mailbox)) in lists.iter_mut().zip(self.0.iter()).enumerate() {
                 if worker != own && !list.is_empty() {
-                    mailbox.post(|letters| letters.woken.append(list));
+                    mailbox.post(|letters| match Lane::of_woken(lane, list.len()) {
+                        Lane::Small => letters.woken.append(list),
+                        Lane::Large => letters.woken_many.append(list),
+                    });
                 }
             }
         });

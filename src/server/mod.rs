@@ -15,6 +15,7 @@ mod admission;
 mod bucket;
 mod connection;
 mod http;
+mod lanes;
 mod mailbox;
 mod output;
 mod takeover;

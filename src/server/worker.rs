@@ -1,10 +1,10 @@
 //! The event loops: one thread each, with its own epoll, its own connections and its own buffers.
 //!
-//! A turn of the loop reads from every socket that is ready, round robin and within a budget; the relay carries out the commands and pushes
-//! events into windows, of this worker's connections and of others'. Then every connection with something to write is
-//! written once: that is where many events become one system call.
+//! A turn of the loop reads from the sockets that are ready; the relay carries out the commands and pushes events into windows, of this
+//! worker's connections and of others'. Then every connection with something to write is written once. Whoever has much to say, or to
+//! very many, has it done piece by piece, with others' turns between (see the lanes).
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use slab::Slab;
 
 use super::connection::{Connection, Next, Scratch};
+use super::lanes::{Lane, Lanes, Piece, WRITES_TOGETHER};
 use super::mailbox::{self, Freeze, Leave, Letters, Mailbox, Newcomer, WorkersHandle};
 use crate::relay::{ConnectionId, Relay};
 use crate::secret::wipe;
@@ -25,10 +26,6 @@ use crate::secret::wipe;
 const MAX_WORKERS: usize = 256;
 /// The waker's token; connections have those of their slots.
 const WAKER: Token = Token(usize::MAX);
-/// Turns of reading (of one connection each) before everything that waits is written.
-const READS_PER_TURN: usize = 64;
-/// Connections that are encrypted for before the first of them is written to.
-const WRITES_TOGETHER: usize = 64;
 /// A loop that has had nothing to do for this long wipes its stack. Not at once: that would cost a message at a time more than carrying it out.
 const IDLE_TO_WIPE: Duration = Duration::from_millis(10);
 /// A loop that always has something to do wipes its stack after attending to this many connections.
@@ -130,8 +127,9 @@ struct Worker {
     connections: Slab<Box<Connection>>,
     generation: u64,
     timers: BTreeSet<(Instant, usize)>,
-    to_read: VecDeque<usize>,
-    to_write: Vec<usize>,
+    lanes: Lanes,
+    // Used again and again.
+    slots: Vec<usize>,
     woken: Vec<ConnectionId>,
     // Lent to whichever connection is served.
     scratch: Scratch,
@@ -152,8 +150,8 @@ impl Worker {
             connections: Slab::new(),
             generation: 0,
             timers: BTreeSet::new(),
-            to_read: VecDeque::new(),
-            to_write: Vec::new(),
+            lanes: Lanes::default(),
+            slots: Vec::new(),
             woken: Vec::new(),
             scratch: Scratch::default(),
             attended: 0,
@@ -166,8 +164,7 @@ impl Worker {
         let mut letters = Letters::default();
         mailbox::collect_wakes(self.workers.0.len());
         loop {
-            let idle = self.to_read.is_empty() && self.to_write.is_empty();
-            let waits = idle && self.mailbox.fall_asleep();
+            let waits = self.lanes.are_empty() && self.mailbox.fall_asleep();
             let timeout = if waits { self.time_to_next() } else { Some(Duration::ZERO) };
             if let Err(error) = self.poll.poll(&mut events, timeout)
                 && error.kind() != io::ErrorKind::Interrupted
@@ -188,18 +185,17 @@ impl Worker {
                     self.on_ready(event);
                 }
             }
-            self.read_turns(now);
             self.mailbox.collect(&mut letters);
             self.open_letters(&mut letters, now);
-            self.settle_wakes();
-            self.write_turns(now);
+            self.small_turn(now);
+            self.large_turn(now);
             self.fire_timers(now);
-            self.settle_wakes();
+            self.settle_wakes(Lane::Small);
             if self.stop.is_some_and(|by| self.connections.is_empty() || by <= now) {
                 // Those that did not read on in time: their sessions end like all others.
                 let left: Vec<_> = self.connections.iter().map(|(slot, _)| slot).collect();
                 left.into_iter().for_each(|slot| self.drop_connection(slot));
-                self.workers.pass_on_wakes(self.index);
+                self.workers.pass_on_wakes(self.index, Lane::Small);
                 return;
             }
         }
@@ -219,43 +215,64 @@ impl Worker {
             connection.peer_done();
         }
         if event.is_readable() || event.is_read_closed() || event.is_error() {
-            self.to_read.push_back(slot);
+            self.lanes.read(connection.lane(), slot);
         }
         if event.is_writable() && connection.waits_to_write() {
-            self.to_write.push(slot);
+            self.lanes.write(Lane::Large, slot);
         }
     }
 
-    /// Reads, one connection after the other, until nobody has more or everything read so far should be written first.
-    fn read_turns(&mut self, now: Instant) {
-        for _ in 0..READS_PER_TURN.max(self.to_read.len()) {
-            let Some(slot) = self.to_read.pop_front() else { return };
-            self.serve(slot, |connection, scratch| connection.read(scratch, now));
-            self.workers.pass_on_wakes(self.index);
-        }
+    /// Reads from all connections with little to say, then writes to those whom that woke.
+    fn small_turn(&mut self, now: Instant) {
+        let mut slots = std::mem::take(&mut self.slots);
+        self.lanes.take_small_reads(&mut slots);
+        slots.drain(..).for_each(|slot| self.read(slot, now));
+        self.lanes.take_small_writes(&mut slots);
+        self.write(&slots, now);
+        slots.clear();
+        self.slots = slots;
     }
 
-    /// Sees to it that those whom this turn woke are written to, here and elsewhere.
-    fn settle_wakes(&mut self) {
-        self.workers.pass_on_wakes(self.index);
+    /// A piece of what is much.
+    fn large_turn(&mut self, now: Instant) {
+        let mut slots = std::mem::take(&mut self.slots);
+        match self.lanes.take_large_piece(&mut slots) {
+            Some(Piece::Read(slot)) => self.read(slot, now),
+            Some(Piece::Write) => self.write(&slots, now),
+            None => {}
+        }
+        slots.clear();
+        self.slots = slots;
+    }
+
+    /// Reads from one connection, once.
+    fn read(&mut self, slot: usize, now: Instant) {
+        self.serve(slot, |connection, scratch| connection.read(scratch, now));
+        let lane = self.connections.get(slot).map_or(Lane::Small, |connection| connection.lane());
+        self.settle_wakes(lane);
+    }
+
+    /// Sees to it that those whom a read of this lane woke are written to, here and elsewhere.
+    fn settle_wakes(&mut self, lane: Lane) {
+        self.workers.pass_on_wakes(self.index, lane);
         let mut woken = std::mem::take(&mut self.woken);
         mailbox::take_own_wakes(self.index, &mut woken);
-        woken.drain(..).for_each(|id| self.wake(id));
+        let lane = Lane::of_woken(lane, woken.len());
+        woken.drain(..).for_each(|id| self.wake(lane, id));
         self.woken = woken;
     }
 
     /// A connection of this worker has something to write, if it is still there.
-    fn wake(&mut self, id: ConnectionId) {
+    fn wake(&mut self, lane: Lane, id: ConnectionId) {
         let slot = slot_of(id);
         if self.connections.get(slot).is_some_and(|connection| connection.id() == id) {
-            self.to_write.push(slot);
+            self.lanes.write(lane, slot);
         }
     }
 
-    /// Writes what waits. Connections are encrypted for in groups and then written to one right after the other: readers on this machine
-    /// that are still busy with the message before need not be woken again.
-    fn write_turns(&mut self, now: Instant) {
-        let mut slots = std::mem::take(&mut self.to_write);
+    /// Writes what waits for these. Connections are encrypted for in groups and then written to one right after the other: readers on this
+    /// machine that are still busy with the message before need not be woken again.
+    fn write(&mut self, slots: &[usize], now: Instant) {
         for group in slots.chunks(WRITES_TOGETHER) {
             for &slot in group {
                 self.attend(slot, |connection, scratch| connection.encrypt(scratch, now));
@@ -264,10 +281,6 @@ impl Worker {
                 self.serve(slot, |connection, scratch| connection.flush(scratch, now));
             }
         }
-        slots.clear();
-        // What was added meanwhile comes in the next turn; the buffer is used again.
-        slots.append(&mut self.to_write);
-        self.to_write = slots;
     }
 
     /// Does something with one connection. A fault in it ends that connection alone.
@@ -289,12 +302,12 @@ impl Worker {
         let Some(connection) = self.connections.get_mut(slot) else { return };
         match next {
             Next::Drop => return self.drop_connection(slot),
-            Next::Read => self.to_read.push_back(slot),
-            Next::Write => self.to_write.push(slot),
+            Next::Read => self.lanes.read(connection.lane(), slot),
+            Next::Write => self.lanes.write(Lane::Large, slot),
             Next::Wait => {}
         }
         if connection.must_write() {
-            self.to_write.push(slot);
+            self.lanes.write(Lane::Small, slot);
         }
         let due = connection.next_due();
         if connection.timer.is_none_or(|timer| due < timer) {
@@ -331,7 +344,8 @@ impl Worker {
         for newcomer in letters.newcomers.drain(..) {
             self.adopt(newcomer, now);
         }
-        letters.woken.drain(..).for_each(|id| self.wake(id));
+        letters.woken.drain(..).for_each(|id| self.wake(Lane::Small, id));
+        letters.woken_many.drain(..).for_each(|id| self.wake(Lane::Large, id));
         if let Some(Freeze { frozen, decision }) = letters.freeze.take() {
             let _ = frozen.send(());
             drop(frozen);
@@ -339,7 +353,7 @@ impl Worker {
                 self.stop = Some(by);
                 for (slot, connection) in &mut self.connections {
                     connection.leave(spread(MOVE_WITHIN_MS), now);
-                    self.to_write.push(slot);
+                    self.lanes.write(Lane::Large, slot);
                 }
             }
         }
@@ -347,7 +361,7 @@ impl Worker {
             self.stop = Some(by);
             for (slot, connection) in &mut self.connections {
                 connection.drain(spread(COME_BACK_WITHIN_MS));
-                self.to_write.push(slot);
+                self.lanes.write(Lane::Large, slot);
             }
         }
     }
@@ -370,8 +384,8 @@ impl Worker {
         entry.insert(Box::new(connection));
         self.serve(slot, |connection, scratch| connection.read_earlier(read, scratch, now));
         // The socket may have become ready before it was watched; and the greeting waits.
-        self.to_read.push_back(slot);
-        self.to_write.push(slot);
+        self.lanes.read(Lane::Small, slot);
+        self.lanes.write(Lane::Small, slot);
     }
 }
 

@@ -11,6 +11,7 @@ use rustls::ServerConnection;
 
 use super::admission::Permit;
 use super::bucket::Bucket;
+use super::lanes::Lane;
 use super::output::{Flushed, Output};
 use crate::protocol::codes::CloseReason;
 use crate::protocol::event::{Event, Restarting};
@@ -21,6 +22,8 @@ use crate::relay::{ConnectionId, Relay, Session};
 const LINGER: Duration = Duration::from_secs(2);
 /// Bytes read from one socket before it is others' turn.
 const READ_TURN: usize = 64 * 1024;
+/// A read of as many bytes is much.
+const MUCH: usize = 16 * 1024;
 /// What an incomplete frame's buffer grows by at least, in bytes.
 const GROWTH: usize = 4 * 1024;
 
@@ -86,6 +89,8 @@ pub(super) struct Connection {
     paused_until: Option<Instant>,
     /// A pause is over, and whole frames may wait in `inbound`.
     stalled: bool,
+    /// The last read brought much.
+    reads_much: bool,
     /// The client will send no more: reading goes on to the end at once, since no further event tells of it.
     peer_done: bool,
     joined: bool,
@@ -125,6 +130,7 @@ impl Connection {
             bucket,
             paused_until: None,
             stalled: false,
+            reads_much: false,
             peer_done: false,
             joined: false,
             output: Output::default(),
@@ -138,6 +144,11 @@ impl Connection {
 
     pub(super) fn id(&self) -> ConnectionId {
         self.id
+    }
+
+    /// Where it waits to be read.
+    pub(super) fn lane(&self) -> Lane {
+        if self.reads_much { Lane::Large } else { Lane::Small }
     }
 
     // ---- writing ----

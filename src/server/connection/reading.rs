@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use rustls::ServerConnection;
 
-use super::{Connection, GROWTH, Next, Scratch, State};
+use super::{Connection, GROWTH, MUCH, Next, Scratch, State};
 use crate::protocol::codes::{CloseReason, ErrorCode, LeaveReason};
 use crate::protocol::frame::{ClientFrame, FrameError, MAX_CONTROL_PAYLOAD, Opcode, read_client_frame, unmask};
 use crate::secret::wipe;
@@ -61,6 +61,7 @@ impl Connection {
         };
         self.last_heard = now;
         self.pinged = None;
+        self.reads_much = n >= MUCH;
         // A whole batch is decrypted into the worker's buffer; only what starts in an earlier batch goes to our own.
         let mut plain = std::mem::take(&mut scratch.plain);
         let own = !self.inbound.is_empty();

@@ -1,0 +1,167 @@
+//! What waits for its turn in an event loop, in two lanes: the little that many connections have, and the much of a few.
+//!
+//! All of the small lane has its turn before the next piece of the large one, so that a conversation feels a flood or a fan-out to
+//! thousands for the time of one piece. A piece is one read of at most 64 KiB or a group of writes. The large lane is served in every turn,
+//! and in itself it reads on before it writes: that is where many events become one system call.
+
+use std::collections::VecDeque;
+
+/// Reads (of one connection each) in the large lane before everything that then waits is written.
+const READS_TOGETHER: usize = 64;
+/// Writes in a piece of the large lane, and that are encrypted for before the first of them.
+pub(super) const WRITES_TOGETHER: usize = 32;
+/// More connections than this, woken by one read, are much.
+const FEW: usize = 64;
+
+/// Which lane something goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lane {
+    Small,
+    Large,
+}
+
+impl Lane {
+    /// For those whom one read woke: `count` of them, by a read of this lane.
+    pub(super) fn of_woken(read: Lane, count: usize) -> Self {
+        if count > FEW { Self::Large } else { read }
+    }
+}
+
+/// Slots of connections that wait to be read or written.
+#[derive(Default)]
+struct Waiting {
+    to_read: VecDeque<usize>,
+    to_write: VecDeque<usize>,
+}
+
+/// A piece of the large lane.
+pub(super) enum Piece {
+    /// To read from one connection.
+    Read(usize),
+    /// To write to some, now in the list that was given.
+    Write,
+}
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Lanes {
+    small: Waiting,
+    large: Waiting,
+    /// Reads, or else writes, before the large lane changes over.
+    reads_left: usize,
+    writes_left: usize,
+}
+
+impl Lanes {
+    fn waiting(&mut self, lane: Lane) -> &mut Waiting {
+        match lane {
+            Lane::Small => &mut self.small,
+            Lane::Large => &mut self.large,
+        }
+    }
+
+    /// Whether nothing waits.
+    pub(super) fn are_empty(&self) -> bool {
+        [&self.small, &self.large].iter().all(|lane| lane.to_read.is_empty() && lane.to_write.is_empty())
+    }
+
+    pub(super) fn read(&mut self, lane: Lane, slot: usize) {
+        self.waiting(lane).to_read.push_back(slot);
+    }
+
+    pub(super) fn write(&mut self, lane: Lane, slot: usize) {
+        self.waiting(lane).to_write.push_back(slot);
+    }
+
+    /// Moves what waits to be read in the small lane behind `slots`.
+    pub(super) fn take_small_reads(&mut self, slots: &mut Vec<usize>) {
+        slots.extend(self.small.to_read.drain(..));
+    }
+
+    /// The same for what waits to be written.
+    pub(super) fn take_small_writes(&mut self, slots: &mut Vec<usize>) {
+        slots.extend(self.small.to_write.drain(..));
+    }
+
+    /// The next piece of the large lane; what is to be written goes behind `slots`.
+    pub(super) fn take_large_piece(&mut self, slots: &mut Vec<usize>) -> Option<Piece> {
+        if self.reads_left == 0 && self.writes_left == 0 {
+            self.reads_left = READS_TOGETHER.max(self.large.to_read.len());
+        }
+        if self.reads_left > 0 {
+            if let Some(slot) = self.large.to_read.pop_front() {
+                self.reads_left -= 1;
+                if self.reads_left == 0 {
+                    self.writes_left = self.large.to_write.len();
+                }
+                return Some(Piece::Read(slot));
+            }
+            self.reads_left = 0;
+            self.writes_left = self.large.to_write.len();
+        }
+        let count = WRITES_TOGETHER.min(self.writes_left).min(self.large.to_write.len());
+        self.writes_left = if count == 0 { 0 } else { self.writes_left - count };
+        slots.extend(self.large.to_write.drain(..count));
+        (count > 0).then_some(Piece::Write)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Serves the large lane until nothing waits: `r` and `w` for each piece.
+    fn pieces(lanes: &mut Lanes) -> String {
+        let mut served = String::new();
+        let mut slots = Vec::new();
+        while !lanes.are_empty() {
+            match lanes.take_large_piece(&mut slots) {
+                Some(Piece::Read(_)) => served.push('r'),
+                Some(Piece::Write) => served.push('w'),
+                None => {}
+            }
+        }
+        served
+    }
+
+    #[test]
+    fn the_large_lane_reads_on_before_it_writes() {
+        let mut lanes = Lanes::default();
+        (0..3).for_each(|slot| lanes.read(Lane::Large, slot));
+        (0..2 * WRITES_TOGETHER + 1).for_each(|slot| lanes.write(Lane::Large, slot));
+        assert_eq!(pieces(&mut lanes), "rrrwww");
+    }
+
+    #[test]
+    fn neither_readers_nor_writers_keep_the_others_waiting_for_ever() {
+        let mut lanes = Lanes::default();
+        let mut slots = Vec::new();
+        lanes.write(Lane::Large, 0);
+        let (mut read, mut written) = (0, 0);
+        for _ in 0..10_000 {
+            // Each piece brings more of both.
+            lanes.read(Lane::Large, 1);
+            lanes.write(Lane::Large, 2);
+            match lanes.take_large_piece(&mut slots) {
+                Some(Piece::Read(_)) => read += 1,
+                Some(Piece::Write) => written += 1,
+                None => {}
+            }
+        }
+        assert!(read > 100 && written > 100, "{read} reads, {written} writes");
+    }
+
+    #[test]
+    fn the_small_lane_is_taken_whole() {
+        let mut lanes = Lanes::default();
+        let mut slots = Vec::new();
+        lanes.read(Lane::Small, 7);
+        lanes.write(Lane::of_woken(Lane::Small, FEW), 8);
+        lanes.write(Lane::of_woken(Lane::Small, FEW + 1), 9);
+        lanes.write(Lane::of_woken(Lane::Large, 1), 10);
+        lanes.take_small_reads(&mut slots);
+        lanes.take_small_writes(&mut slots);
+        assert_eq!(slots, [7, 8]);
+        assert_eq!(pieces(&mut lanes), "w");
+    }
+}
