@@ -59,7 +59,7 @@ def panel(title, curves, points, left, top):
             )
         if len(drawn) > 1:
             at = top + 16 + 16 * number
-            out.append(f'<text x="{left + WIDTH - 8}" y="{at}" text-anchor="end" style="fill:{colour}">{name}</text>')
+            out.append(f'<text x="{left + 8}" y="{at}" style="fill:{colour}">{name}</text>')
     return out
 
 
