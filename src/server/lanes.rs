@@ -2,7 +2,8 @@
 //!
 //! All of the small lane has its turn before the next piece of the large one, so that a conversation feels a flood or a fan-out to
 //! thousands for the time of one piece. A piece is one read of at most 64 KiB or a group of writes. The large lane is served in every turn,
-//! and in itself it reads on before it writes: that is where many events become one system call.
+//! the more the longer the small one took, so that neither starves the other. In itself it reads on before it writes: that is where
+//! many events become one system call.
 
 use std::collections::VecDeque;
 
@@ -10,6 +11,8 @@ use std::collections::VecDeque;
 const READS_TOGETHER: usize = 64;
 /// Writes in a piece of the large lane, and that are encrypted for before the first of them.
 pub(super) const WRITES_TOGETHER: usize = 32;
+/// Connections of the small lane that take about as long as a piece of the large one.
+const SMALL_FOR_A_PIECE: usize = 64;
 /// More connections than this, woken by one read, are much.
 const FEW: usize = 64;
 
@@ -25,6 +28,11 @@ impl Lane {
     pub(super) fn of_woken(read: Lane, count: usize) -> Self {
         if count > FEW { Self::Large } else { read }
     }
+}
+
+/// How many pieces of the large lane follow a turn in which the small one had this many connections.
+pub(super) fn pieces_after(small: usize) -> usize {
+    1 + small / SMALL_FOR_A_PIECE
 }
 
 /// Slots of connections that wait to be read or written.
@@ -149,6 +157,13 @@ mod tests {
             }
         }
         assert!(read > 100 && written > 100, "{read} reads, {written} writes");
+    }
+
+    #[test]
+    fn a_crowd_of_small_ones_does_not_starve_the_large() {
+        assert_eq!(pieces_after(0), 1);
+        assert_eq!(pieces_after(SMALL_FOR_A_PIECE - 1), 1);
+        assert_eq!(pieces_after(10 * SMALL_FOR_A_PIECE), 11);
     }
 
     #[test]

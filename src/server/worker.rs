@@ -17,7 +17,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use slab::Slab;
 
 use super::connection::{Connection, Next, Scratch};
-use super::lanes::{Lane, Lanes, Piece, WRITES_TOGETHER};
+use super::lanes::{self, Lane, Lanes, Piece, WRITES_TOGETHER};
 use super::mailbox::{self, Freeze, Leave, Letters, Mailbox, Newcomer, WorkersHandle};
 use crate::relay::{ConnectionId, Relay};
 use crate::secret::wipe;
@@ -187,8 +187,10 @@ impl Worker {
             }
             self.mailbox.collect(&mut letters);
             self.open_letters(&mut letters, now);
-            self.small_turn(now);
-            self.large_turn(now);
+            let small = self.small_turn(now);
+            for _ in 0..lanes::pieces_after(small) {
+                self.large_turn(now);
+            }
             self.fire_timers(now);
             self.settle_wakes(Lane::Small);
             if self.stop.is_some_and(|by| self.connections.is_empty() || by <= now) {
@@ -222,15 +224,18 @@ impl Worker {
         }
     }
 
-    /// Reads from all connections with little to say, then writes to those whom that woke.
-    fn small_turn(&mut self, now: Instant) {
+    /// Reads from all connections with little to say, then writes to those whom that woke; how many they were.
+    fn small_turn(&mut self, now: Instant) -> usize {
         let mut slots = std::mem::take(&mut self.slots);
         self.lanes.take_small_reads(&mut slots);
+        let mut served = slots.len();
         slots.drain(..).for_each(|slot| self.read(slot, now));
         self.lanes.take_small_writes(&mut slots);
+        served += slots.len();
         self.write(&slots, now);
         slots.clear();
         self.slots = slots;
+        served
     }
 
     /// A piece of what is much.
