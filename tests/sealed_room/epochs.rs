@@ -186,9 +186,7 @@ fn a_listed_card_of_a_newer_epoch_is_waited_for_or_refused() {
 fn a_new_list_with_newer_cards_of_members_costs_them_nothing() {
     let mut world = World::with(&["bob", "carol"]);
     // Someone has to be not here yet, so that dave asks again.
-    let old = world.clients["bob"].listed.card.clone();
-    world.act("alice", |room, now| room.rekey(now));
-    let new = std::mem::replace(&mut world.clients.get_mut("bob").unwrap().listed.card, old);
+    let new = world.rekey_without_card_of("bob");
     world.come_in("dave");
     world.clients.get_mut("alice").unwrap().listed.card = Some(claim(2));
     world.clients.get_mut("carol").unwrap().listed.card = Some(claim(9));

@@ -57,9 +57,7 @@ fn nothing_else_happens_while_a_room_is_handed_over() {
 #[test]
 fn a_newcomer_waits_for_the_owners_card_without_an_alarm() {
     let mut world = World::with(&["bob"]);
-    let old_card = world.clients["alice"].listed.card.clone();
-    world.act("alice", |room, now| room.rekey(now));
-    let new_card = std::mem::replace(&mut world.clients.get_mut("alice").unwrap().listed.card, old_card);
+    let new_card = world.rekey_without_card_of("alice");
     world.come_in("carol");
     world.pass(30_000);
     world.clients.get_mut("alice").unwrap().listed.card = new_card;

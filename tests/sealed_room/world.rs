@@ -195,6 +195,13 @@ impl World {
         self.step(id, step);
     }
 
+    /// Alice seals a new secret, but the client of `id` does not get to replace its card; the card that it would have set.
+    pub(crate) fn rekey_without_card_of(&mut self, id: &str) -> Option<String> {
+        let old = self.clients[id].listed.card.clone();
+        self.act("alice", |room, now| room.rekey(now));
+        std::mem::replace(&mut self.clients.get_mut(id).unwrap().listed.card, old)
+    }
+
     pub(crate) fn say(&mut self, id: &str, text: &str) {
         self.act(id, |room, now| room.send_text(text, now).map(|(_, step)| step));
     }
