@@ -76,7 +76,20 @@ pub(super) fn take_own_wakes(own: usize, woken: &mut Vec<ConnectionId>) {
     TO_WAKE.with_borrow_mut(|lists| lists.get_mut(own).into_iter().for_each(|list| woken.append(list)));
 }
 
-/// Number of the worker that has a connection.
+/// Most workers: a connection's id has a byte for its worker's number.
+pub(super) const MAX_WORKERS: usize = 256;
+
+/// A connection's id, unlike that of any other connection of this server: its worker, a count, and its slot.
+pub(super) fn connection_id(worker: usize, generation: u64, slot: usize) -> ConnectionId {
+    ((worker as u64 & 0xff) << 56) | ((generation & 0xff_ffff) << 32) | (slot as u64 & 0xffff_ffff)
+}
+
+/// Its slot at its worker.
+pub(super) fn slot_of(id: ConnectionId) -> usize {
+    (id & 0xffff_ffff) as usize
+}
+
+/// The number of its worker.
 fn worker_of(id: ConnectionId) -> usize {
     (id >> 56) as usize
 }

@@ -152,7 +152,7 @@ impl Output {
         while self.more && self.encrypt_next(tls, session, scratch).is_ok() {}
     }
 
-    /// Encrypts about a chunk of what is next; how many bytes that were.
+    /// Encrypts about a chunk of what is next; how many bytes that were. `more` is set before, and stays until the session has nothing left.
     fn encrypt_next(
         &mut self,
         tls: &mut ServerConnection,
@@ -168,7 +168,6 @@ impl Output {
             if *done == frame.len() {
                 self.partial = None;
             }
-            self.more = true;
             return Ok(bytes);
         }
         scratch.clear();

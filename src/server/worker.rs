@@ -18,12 +18,12 @@ use slab::Slab;
 
 use super::connection::{Connection, Next, Scratch};
 use super::lanes::{self, Lane, Lanes, Piece, WRITES_TOGETHER};
-use super::mailbox::{self, Freeze, Leave, Letters, Mailbox, Newcomer, WorkersHandle};
+use super::mailbox::{
+    self, Freeze, Leave, Letters, MAX_WORKERS, Mailbox, Newcomer, WorkersHandle, connection_id, slot_of,
+};
 use crate::relay::{ConnectionId, Relay};
 use crate::secret::wipe;
 
-/// Most workers: a connection's id has a byte for its worker's number.
-const MAX_WORKERS: usize = 256;
 /// The waker's token; connections have those of their slots.
 const WAKER: Token = Token(usize::MAX);
 /// A loop that has had nothing to do for this long wipes its stack. Not at once: that would cost a message at a time more than carrying it out.
@@ -392,13 +392,4 @@ impl Worker {
         self.lanes.read(Lane::Small, slot);
         self.lanes.write(Lane::Small, slot);
     }
-}
-
-/// A connection's id, unlike that of any other connection of this server: its worker, a count, and its slot.
-fn connection_id(worker: usize, generation: u64, slot: usize) -> ConnectionId {
-    ((worker as u64 & 0xff) << 56) | ((generation & 0xff_ffff) << 32) | (slot as u64 & 0xffff_ffff)
-}
-
-fn slot_of(id: ConnectionId) -> usize {
-    (id & 0xffff_ffff) as usize
 }
