@@ -8,7 +8,7 @@ usage() {
 Usage: benches/growth.sh [--duration SECONDS] [--quick]
 
 Builds the program, sweeps members (2 to 10,000), rooms (to 50,000), connections (to 100,000) and payload (64 B to 1 MB) with
-`subrosa bench --json`, the server on processor 0 and the load on processor 1, and writes docs/growth.json and docs/growth.svg. Filling
+`subrosa-bench --json`, the server on processor 0 and the load on processor 1, and writes docs/growth.json and docs/growth.svg. Filling
 rooms of 10,000 takes minutes each, since everybody is told of everybody.
 
   --duration SECONDS   seconds that each point measures (default 3)
@@ -34,8 +34,8 @@ while [ $# -gt 0 ]; do
     esac
 done
 
-cargo build --locked --release
-PROGRAM=${CARGO_TARGET_DIR:-target}/release/subrosa
+cargo build --locked --release --workspace --bins
+PROGRAM=${CARGO_TARGET_DIR:-target}/release/subrosa-bench
 mkdir -p "$OUT"
 POINTS=$OUT/growth.json
 : >"$POINTS"
@@ -45,7 +45,7 @@ point() {
     local curve=$1 x=$2 result
     shift 2
     echo "== $curve at $x" >&2
-    result=$("$PROGRAM" bench --server-cpu 0 --generator-cpu 1 --duration "$DURATION" --json "$@") || return 0
+    result=$("$PROGRAM" --server-cpu 0 --generator-cpu 1 --duration "$DURATION" --json "$@") || return 0
     printf '{"curve": "%s", "x": %s, "report": %s}\n' "$curve" "$x" "$result" >>"$POINTS"
 }
 

@@ -38,8 +38,8 @@ PEERS=floor
 command -v nats-server >/dev/null && PEERS=$PEERS,nats || echo "nats-server is not installed, and left out"
 { command -v mosquitto || [ -x /usr/sbin/mosquitto ]; } >/dev/null && PEERS=$PEERS,mosquitto || echo "mosquitto is not installed, and left out"
 
-cargo build --locked --release
-PROGRAM=${CARGO_TARGET_DIR:-target}/release/subrosa
+cargo build --locked --release --workspace --bins
+PROGRAM=${CARGO_TARGET_DIR:-target}/release/subrosa-bench
 mkdir -p "$OUT"
 : >"$OUT/table.json"
 
@@ -48,7 +48,7 @@ measure() {
     local name=$1
     shift
     echo "== $name" >&2
-    "$PROGRAM" bench --server-cpu 0 --generator-cpu 1 --duration "$DURATION" --rounds "$ROUNDS" --json "$@" >"$OUT/one.json" || return 0
+    "$PROGRAM" --server-cpu 0 --generator-cpu 1 --duration "$DURATION" --rounds "$ROUNDS" --json "$@" >"$OUT/one.json" || return 0
     { printf '{"name": "%s", "result": ' "$name"; cat "$OUT/one.json"; echo '}'; } | tr -d '\n' >>"$OUT/table.json"
     echo >>"$OUT/table.json"
 }

@@ -20,7 +20,7 @@ pub(crate) struct Scenario {
 
 /// Everything that is measured.
 pub(crate) const SCENARIOS: &[Scenario] = &[
-    // parse → route → frame, by the shapes of `subrosa bench`.
+    // parse → route → frame, by the shapes of `subrosa-bench`.
     Scenario { name: "unicast", prepare: relay::unicast },
     Scenario { name: "unicast_answered", prepare: relay::unicast_answered },
     Scenario { name: "unicast_in_one_of_64_rooms", prepare: relay::unicast_in_one_of_many_rooms },

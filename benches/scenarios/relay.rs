@@ -11,7 +11,7 @@ use subrosa::relay::{ConnectionId, Relay, Session, Wake};
 use super::payload;
 
 /// A 2,048-bit RSA public key whose private part nobody kept.
-const PUBLIC_KEY: &str = include_str!("../../src/cli/bench/wire/public_key.pem");
+const PUBLIC_KEY: &str = include_str!("../../bench/src/wire/public_key.pem");
 /// A recipient's own part of a packet: a wrapped key in base64.
 const KEY_CHARS: usize = 520;
 

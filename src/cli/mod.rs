@@ -1,7 +1,5 @@
 //! The command line: one file a command. [`main`] parses, sets up logging, and hands over.
 
-#[cfg(feature = "bench")]
-mod bench;
 mod chat;
 mod serve;
 mod web;
@@ -27,13 +25,6 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Measures how much this machine carries.
-    #[cfg(feature = "bench")]
-    Bench(bench::Bench),
-    /// The floor that `bench --compare floor` compares with.
-    #[cfg(feature = "bench")]
-    #[command(hide = true)]
-    BenchFloor(bench::Floor),
     /// Talks in an end-to-end encrypted room, in the terminal or in a pipe.
     Chat(chat::Chat),
     /// Runs a room server.
@@ -53,10 +44,6 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 pub fn main() -> ExitCode {
     let Cli { command, serve } = Cli::parse();
     let done = match command.unwrap_or(Command::Serve(serve)) {
-        #[cfg(feature = "bench")]
-        Command::Bench(bench) => bench.run(),
-        #[cfg(feature = "bench")]
-        Command::BenchFloor(floor) => floor.run(),
         Command::Chat(chat) => chat.run(),
         Command::Serve(serve) => serve.run(),
         Command::Limits => say(&Limits::default()),

@@ -47,6 +47,6 @@ pub use handle::{Client, Config, Events, ServerInfo};
 pub use request::{End, Incoming, RequestError, RequestId};
 pub use room::{EnterError, Members, NewRoom, Person, RoomEnd, RoomError, RoomEvent, RoomEvents, SealedRoom, Text};
 pub(crate) use tls::config as tls_config;
-#[cfg(feature = "bench")]
-pub(crate) use tls::pinned_config;
+#[doc(hidden)]
+pub use tls::pinned_config;
 pub use tls::{Trust, TrustError, pin_of};

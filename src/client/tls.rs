@@ -44,9 +44,11 @@ pub(crate) fn config(trust: Trust) -> Result<Arc<ClientConfig>, TrustError> {
     config_with(trust, aws_lc_rs::default_provider())
 }
 
-/// The TLS side of connections to the server with this key that offer these key exchanges alone.
-#[cfg(feature = "bench")]
-pub(crate) fn pinned_config(pin: Pin, groups: &[rustls::NamedGroup]) -> Result<Arc<ClientConfig>, TrustError> {
+/// The TLS side of connections to the server with this key that offer these key exchanges alone, for the load generator.
+///
+/// # Errors
+/// The cryptography does not offer TLS 1.3.
+pub fn pinned_config(pin: Pin, groups: &[rustls::NamedGroup]) -> Result<Arc<ClientConfig>, TrustError> {
     let mut provider = aws_lc_rs::default_provider();
     provider.kx_groups.retain(|group| groups.contains(&group.name()));
     config_with(Trust::Pin(pin), provider)

@@ -240,7 +240,7 @@ fn text(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::bench::load::Latency;
+    use crate::load::Latency;
     use serde_json::json;
 
     fn reports(runs: &[(Relay, f64)]) -> Reports {
@@ -312,7 +312,7 @@ mod tests {
             refused: 0,
             closed: 0,
         };
-        let fairness = super::super::fairness::tests::figures_of(&load);
+        let fairness = crate::fairness::tests::figures_of(&load);
         let idle = IdleFigures {
             handshakes_per_s: 0.0,
             cpu_ms_per_handshake: None,
@@ -325,7 +325,7 @@ mod tests {
             idle_cpu_percent: None,
             closed: 0,
         };
-        let plan = crate::cli::bench::shape::tests::plan("");
+        let plan = crate::shape::tests::plan("");
         let mut shown = std::collections::HashSet::new();
         for figures in [Figures::Load(load), Figures::Idle(idle), Figures::Fairness(fairness)] {
             let set_up = SetUp { handshakes_per_s: Some(0.0), cpu_ms_per_handshake: Some(0.0), ..SetUp::new(1) };

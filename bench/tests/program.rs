@@ -1,12 +1,14 @@
-//! `subrosa bench` as a program: it starts its own server, loads it, and says what it measured.
-#![cfg(feature = "bench")]
+//! `subrosa-bench` as a program: it starts its own server, loads it, and says what it measured.
 
+use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::Value;
 
+const BENCH: &str = env!("CARGO_BIN_EXE_subrosa-bench");
+
 fn bench(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_subrosa")).arg("bench").args(arguments).output().unwrap()
+    Command::new(BENCH).args(arguments).output().unwrap()
 }
 
 fn report(arguments: &[&str]) -> Value {
@@ -84,8 +86,8 @@ fn says_what_is_missing() {
         assert!(!output.status.success());
         String::from_utf8(output.stderr).unwrap()
     };
-    let nowhere = Command::new(env!("CARGO_BIN_EXE_subrosa"))
-        .args(["bench", "--compare", "nats", "--members", "2", "--duration", "0.1", "--warmup", "0"])
+    let nowhere = Command::new(BENCH)
+        .args(["--compare", "nats", "--members", "2", "--duration", "0.1", "--warmup", "0"])
         .env("PATH", "")
         .output()
         .unwrap();
@@ -98,7 +100,7 @@ fn says_what_is_missing() {
 
 #[test]
 fn another_server_than_the_pinned_one_is_not_loaded() {
-    let mut server = Command::new(env!("CARGO_BIN_EXE_subrosa"));
+    let mut server = Command::new(Path::new(BENCH).with_file_name("subrosa"));
     let folder = std::env::temp_dir().join(format!("subrosa-test-{:032x}", rand::random::<u128>()));
     std::fs::create_dir(&folder).unwrap();
     let mut server = server

@@ -1,4 +1,4 @@
-//! `subrosa bench`: how much a machine carries. A load generator for this server, and for others to compare it with.
+//! `subrosa-bench`: how much a machine carries. A load generator for this server, and for others to compare it with.
 //!
 //! ```text
 //! shape → plan ─┬→ server   started for the run, or given
@@ -14,7 +14,6 @@ mod fairness;
 mod floor;
 mod frame;
 mod generator;
-mod histogram;
 mod idle;
 mod load;
 mod process;
@@ -25,15 +24,15 @@ mod shape;
 mod stamp;
 mod wire;
 
+use std::io::Write;
 use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use rustls::NamedGroup;
+use subrosa::client::{Pin, pinned_config};
 
-pub(super) use floor::Floor;
-
-use super::{Failure, say};
-use crate::client::{Pin, pinned_config};
 use fairness::measure as measure_fairness;
 use generator::{Destination, Generator};
 use load::Load;
@@ -48,6 +47,50 @@ const OTHER_FILES: u64 = 256;
 /// Rounds of a comparison, unless told.
 const COMPARED_ROUNDS: u32 = 3;
 
+/// What a command fails with; printed for people.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Measures how much this machine carries.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    bench: Bench,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The floor that `--compare floor` compares with.
+    #[command(hide = true)]
+    Floor(floor::Floor),
+}
+
+fn main() -> ExitCode {
+    let Cli { command, bench } = Cli::parse();
+    let done = match command {
+        Some(Command::Floor(floor)) => floor.run(),
+        None => bench.run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let _ = writeln!(std::io::stderr(), "subrosa-bench: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints to standard output; a reader that went away (`| head`) is no failure.
+fn say(what: &dyn std::fmt::Display) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match write!(out, "{what}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
 /// Which key exchange clients offer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum KeyExchange {
@@ -57,9 +100,9 @@ enum KeyExchange {
     X25519,
 }
 
-/// Options of `bench`.
+/// What to measure, and against what.
 #[derive(Debug, Args)]
-pub(super) struct Bench {
+struct Bench {
     #[command(flatten)]
     sizes: Sizes,
     /// A server that runs already. Without it one is started for every run, with its bounds raised.
@@ -77,6 +120,9 @@ pub(super) struct Bench {
     /// How often everything runs; medians are shown. By default 3 with `--compare`, else 1.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1_000))]
     rounds: Option<u32>,
+    /// The `subrosa` program to start. By default it is the one beside this program.
+    #[arg(long, value_name = "FILE", conflicts_with = "server")]
+    program: Option<PathBuf>,
     /// The processor that servers run on.
     #[arg(long, value_name = "NUMBER", conflicts_with = "server")]
     server_cpu: Option<usize>,
@@ -101,7 +147,7 @@ pub(super) struct Bench {
 }
 
 impl Bench {
-    pub(super) fn run(self) -> Result<(), Failure> {
+    fn run(self) -> Result<(), Failure> {
         let plan = self.sizes.plan();
         let mut progress = Progress::on_terminal();
         self.prepare(&plan)?;
@@ -145,8 +191,13 @@ impl Bench {
         let running = match (self.server, self.pin) {
             (Some(address), Some(pin)) if relay == Relay::Subrosa => Running::existing(address, pin, self.pid),
             _ => {
-                let (limits, workers) = (self.limits.clone(), self.workers);
-                let start = Start { cpu: self.server_cpu, own_cpu: self.generator_cpu, workers, limits };
+                let start = Start {
+                    program: self.program.clone(),
+                    cpu: self.server_cpu,
+                    own_cpu: self.generator_cpu,
+                    workers: self.workers,
+                    limits: self.limits.clone(),
+                };
                 start.start(relay, plan)?
             }
         };

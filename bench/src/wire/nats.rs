@@ -1,9 +1,9 @@
 //! The NATS client protocol in binary frames, for nats-server's WebSocket port. A member is a subject, and so is a room.
 
 use super::{Frames, Outgoing, Sink, To, Wire};
-use crate::cli::bench::shape::Plan;
-use crate::cli::bench::stamp::STAMP_BYTES;
-use crate::protocol::frame::Opcode;
+use crate::shape::Plan;
+use crate::stamp::STAMP_BYTES;
+use subrosa::protocol::frame::Opcode;
 
 /// See the module.
 pub(crate) struct Nats {
@@ -95,8 +95,8 @@ impl Wire for Nats {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::bench::shape::tests::plan;
-    use crate::cli::bench::stamp::Stamp;
+    use crate::shape::tests::plan;
+    use crate::stamp::Stamp;
 
     #[test]
     fn messages_arrive_however_they_are_cut() {

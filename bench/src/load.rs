@@ -8,12 +8,12 @@ use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, 
 
 use super::Failure;
 use super::generator::Generator;
-use super::histogram::Histogram;
 use super::process::Usage;
 use super::progress::Progress;
 use super::shape::Plan;
 use super::stamp::{STAMP_BYTES, Stamp};
 use super::wire::{Outgoing, To, Window};
+use hdrhistogram::Histogram;
 
 /// Messages that nobody received for so long, in nanoseconds, are counted as lost.
 const LOST_AFTER: u64 = 5_000_000_000;
@@ -96,8 +96,8 @@ pub(super) struct Latency {
 }
 
 impl Latency {
-    fn of(histogram: &Histogram) -> Self {
-        let quantile = |share| histogram.quantile(share) as f64 / 1e3;
+    fn of(histogram: &Histogram<u64>) -> Self {
+        let quantile = |share| histogram.value_at_quantile(share) as f64 / 1e3;
         Self {
             latency_us_p50: quantile(0.5),
             latency_us_p99: quantile(0.99),
@@ -156,7 +156,7 @@ impl Load {
         progress: &mut Progress,
     ) -> Result<LoadFigures, Failure> {
         self.run(generator, plan.warmup_s, None, progress)?;
-        generator.sink.latencies = Histogram::default();
+        generator.sink.latencies.reset();
         let (lost, skipped) = (self.lost, self.skipped);
         let before = counts(generator, server)?;
         self.run(generator, plan.duration_s, None, progress)?;

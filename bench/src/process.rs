@@ -1,7 +1,6 @@
 //! What the system says of processes: processor time and memory (`proc(5)`); and what it allows this one.
 
-use std::fs;
-
+use procfs::process::Process;
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
@@ -13,24 +12,17 @@ pub(super) struct Usage {
 }
 
 impl Usage {
-    /// What process `pid` has used; `None` when it is gone.
+    /// What process `pid` has used; `None` when it has ended.
     pub(super) fn of(pid: u32) -> Option<Self> {
-        Self::read(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+        let stat = process(pid)?.stat().ok()?;
+        let tick = 1e6 / procfs::ticks_per_second() as f64;
+        let ended = matches!(stat.state, 'Z' | 'X');
+        (!ended).then_some(Self { user_us: stat.utime as f64 * tick, system_us: stat.stime as f64 * tick })
     }
 
     /// What this process has used.
     pub(super) fn own() -> Self {
         Self::of(std::process::id()).unwrap_or_default()
-    }
-
-    fn read(stat: &str) -> Option<Self> {
-        // The second field is a name in brackets, which may hold anything.
-        let (_, fields) = stat.rsplit_once(')')?;
-        let fields: Vec<&str> = fields.split_whitespace().collect();
-        let dead = matches!(fields.first(), Some(&("Z" | "X")));
-        let tick = 1e6 / rustix::param::clock_ticks_per_second() as f64;
-        let time = |at: usize| Some(fields.get(at)?.parse::<u64>().ok()? as f64 * tick);
-        (!dead).then_some(Self { user_us: time(11)?, system_us: time(12)? })
     }
 
     /// The time since `earlier`.
@@ -47,7 +39,7 @@ impl Usage {
     }
 }
 
-/// Memory of a process, in KiB. What the kernel holds for its sockets is not in it.
+/// Memory of a process, in KiB. It excludes what the kernel uses for the sockets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Memory {
     pub(super) resident_kib: u64,
@@ -56,18 +48,15 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// That of process `pid`; `None` when it is gone.
+    /// That of process `pid`; `None` when it has ended.
     pub(super) fn of(pid: u32) -> Option<Self> {
-        Self::read(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?)
+        let status = process(pid)?.status().ok()?;
+        Some(Self { resident_kib: status.vmrss?, peak_kib: status.vmhwm? })
     }
+}
 
-    fn read(status: &str) -> Option<Self> {
-        let field = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-            line.trim_start_matches(':').split_whitespace().next()?.parse().ok()
-        };
-        Some(Self { resident_kib: field("VmRSS")?, peak_kib: field("VmHWM")? })
-    }
+fn process(pid: u32) -> Option<Process> {
+    Process::new(i32::try_from(pid).ok()?).ok()
 }
 
 /// Allows this process, and those that it starts from now on, `files` open files; the bound that holds when that is refused.
@@ -103,17 +92,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_what_the_system_writes() {
-        let tick = 1e6 / rustix::param::clock_ticks_per_second() as f64;
-        let stat = "7 (a) b) S 1 2 3 4 5 6 7 8 9 10 250 50 0 0 20 0 9 0";
-        assert_eq!(Usage::read(stat), Some(Usage { user_us: 250.0 * tick, system_us: 50.0 * tick }));
-        assert_eq!(Usage::read(&stat.replace(" S ", " Z ")), None);
-        assert_eq!(Usage::read("7 (a"), None);
-        let status = "Name:\tx\nVmHWM:\t    2048 kB\nVmRSS:\t    1024 kB\nThreads:\t3\n";
-        assert_eq!(Memory::read(status), Some(Memory { resident_kib: 1024, peak_kib: 2048 }));
-        assert_eq!(Memory::read("Name:\tx\n"), None);
-        assert!(Memory::of(std::process::id()).unwrap().resident_kib > 0);
-        assert!(Usage::of(std::process::id()).is_some());
+    fn measures_a_process_until_it_has_ended() {
+        let own = std::process::id();
+        assert!(Usage::of(own).is_some());
+        let memory = Memory::of(own).unwrap();
+        assert!(0 < memory.resident_kib && memory.resident_kib <= memory.peak_kib);
+        // Nobody has asked how it ended, so the system still lists it.
+        let mut ended = std::process::Command::new("true").stdout(std::process::Stdio::piped()).spawn().unwrap();
+        std::io::Read::read(&mut ended.stdout.take().unwrap(), &mut [0]).unwrap();
+        while Usage::of(ended.id()).is_some() {
+            std::thread::yield_now();
+        }
+        assert_eq!(Memory::of(ended.id()), None);
+        ended.wait().unwrap();
+        assert_eq!(Usage::of(ended.id()), None);
     }
 
     #[test]

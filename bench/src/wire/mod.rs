@@ -13,9 +13,9 @@ pub(super) use ours::Ours;
 pub(super) use raw::{EVERYBODY, Raw};
 
 use super::frame::write_client_frame;
-use super::histogram::Histogram;
 use super::stamp::{STAMP_BYTES, Stamp};
-use crate::protocol::frame::Opcode;
+use hdrhistogram::Histogram;
+use subrosa::protocol::frame::Opcode;
 
 /// To whom a message goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +106,7 @@ pub(super) struct Sink {
     pub(super) said: Vec<(usize, Opcode, Vec<u8>)>,
     pub(super) ready: usize,
     /// Latencies of what arrived since measuring began, in nanoseconds.
-    pub(super) latencies: Histogram,
+    pub(super) latencies: Histogram<u64>,
     pub(super) windows: Vec<Window>,
     /// Senders whose window has room.
     pub(super) may_send: Vec<usize>,
@@ -122,13 +122,19 @@ pub(super) struct Sink {
     pub(super) trouble: Option<String>,
 }
 
+/// Counts latencies in nanoseconds, exact to three digits. A latency above an hour counts as an hour.
+fn latencies() -> Histogram<u64> {
+    const HOUR: u64 = 3_600_000_000_000;
+    Histogram::new_with_bounds(1, HOUR, 3).unwrap_or_else(|error| unreachable!("the bounds are fixed: {error}"))
+}
+
 impl Default for Sink {
     fn default() -> Self {
         Self {
             started: Instant::now(),
             said: Vec::new(),
             ready: 0,
-            latencies: Histogram::default(),
+            latencies: latencies(),
             windows: Vec::new(),
             may_send: Vec::new(),
             delivered: 0,
@@ -153,7 +159,7 @@ impl Sink {
         let Some(stamp) = Stamp::read(payload) else { return };
         self.delivered += 1;
         self.bytes += payload.len() as u64;
-        self.latencies.record(self.now().saturating_sub(stamp.at));
+        self.latencies.saturating_record(self.now().saturating_sub(stamp.at));
         let sender = stamp.sender as usize;
         if let Some(window) = self.windows.get_mut(sender) {
             window.inflight = window.inflight.saturating_sub(1);

@@ -14,15 +14,15 @@ use clap::Args;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 use rustls::{ServerConfig, ServerConnection};
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tungstenite::handshake::derive_accept_key;
 
 use super::wire::EVERYBODY;
 use super::{Failure, say};
-use crate::protocol::frame::{Opcode, read_client_frame, unmask, write_server_header};
-use crate::server::tls::Identity;
+use subrosa::protocol::frame::{Opcode, read_client_frame, unmask, write_server_header};
+use subrosa::server::tls::Identity;
 
 /// The hidden command that runs it.
-pub(super) const COMMAND: &str = "bench-floor";
+pub(super) const COMMAND: &str = "floor";
 /// The listening socket's token; connections have their numbers.
 const LISTENER: Token = Token(usize::MAX);
 /// Bytes read from a socket at once.
@@ -32,7 +32,7 @@ const MAX_PAYLOAD: usize = 16 * 1024 * 1024;
 
 /// Options of the hidden command.
 #[derive(Debug, Args)]
-pub(in crate::cli) struct Floor {
+pub(super) struct Floor {
     /// Certificate chain in PEM.
     #[arg(long)]
     cert: PathBuf,
@@ -64,7 +64,7 @@ struct State {
 }
 
 impl Floor {
-    pub(in crate::cli) fn run(self) -> Result<(), Failure> {
+    pub(super) fn run(self) -> Result<(), Failure> {
         let config = Identity::from_pem_files(&self.cert, &self.key)?.server_config()?;
         let mut listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
         let mut poll = Poll::new()?;

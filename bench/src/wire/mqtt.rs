@@ -3,9 +3,9 @@
 //! This version has no way to leave out the sender: a room's first member, which sends the fan-outs, does not subscribe to its room.
 
 use super::{Frames, Outgoing, Sink, To, Wire};
-use crate::cli::bench::shape::Plan;
-use crate::cli::bench::stamp::STAMP_BYTES;
-use crate::protocol::frame::Opcode;
+use crate::shape::Plan;
+use crate::stamp::STAMP_BYTES;
+use subrosa::protocol::frame::Opcode;
 
 /// Packet types in the upper half of the first byte (§2.2.1); `SUBSCRIBE` with its reserved bits.
 const CONNECT: u8 = 0x10;
@@ -142,8 +142,8 @@ impl Wire for Mqtt {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::bench::shape::tests::plan;
-    use crate::cli::bench::stamp::Stamp;
+    use crate::shape::tests::plan;
+    use crate::stamp::Stamp;
 
     #[test]
     fn packets_are_read_however_they_are_cut() {

@@ -169,7 +169,7 @@ impl Flood {
 pub(super) mod tests {
     use super::*;
 
-    pub(in crate::cli::bench) fn figures_of(load: &LoadFigures) -> FairnessFigures {
+    pub(crate) fn figures_of(load: &LoadFigures) -> FairnessFigures {
         figures(load, load, 1.0)
     }
 }

@@ -1,13 +1,13 @@
 //! This server's protocol: JSON commands in text frames (`Client-API.md`).
 
 use super::{Frames, Outgoing, Sink, To, Wire};
-use crate::cli::bench::shape::Plan;
-use crate::cli::bench::stamp::Stamp;
-use crate::protocol::PATH;
-use crate::protocol::command::{Command, CreateRoom, JoinRoomForever, RoomKeyForever};
-use crate::protocol::event::Event;
-use crate::protocol::frame::Opcode;
-use crate::secret::Token;
+use crate::shape::Plan;
+use crate::stamp::Stamp;
+use subrosa::protocol::PATH;
+use subrosa::protocol::command::{Command, CreateRoom, JoinRoomForever, RoomKeyForever};
+use subrosa::protocol::event::Event;
+use subrosa::protocol::frame::Opcode;
+use subrosa::secret::Token;
 
 /// A public key whose private part nobody kept: the server wants one of every member.
 const PUBLIC_KEY: &str = include_str!("public_key.pem");

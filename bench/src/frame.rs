@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::protocol::frame::{Opcode, unmask, write_server_header};
+use subrosa::protocol::frame::{Opcode, unmask, write_server_header};
 
 /// The mask bit, beside the length (RFC 6455 §5.2).
 const MASKED: u8 = 0x80;
@@ -58,7 +58,7 @@ pub(super) fn read_server_frame(buffer: &[u8]) -> Option<(Kind, Range<usize>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::frame::read_client_frame;
+    use subrosa::protocol::frame::read_client_frame;
 
     #[test]
     fn the_server_reads_what_is_written() {

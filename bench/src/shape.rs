@@ -205,7 +205,7 @@ pub(super) mod tests {
         sizes: Sizes,
     }
 
-    pub(in crate::cli::bench) fn plan(words: &str) -> Plan {
+    pub(crate) fn plan(words: &str) -> Plan {
         Line::try_parse_from(["bench"].into_iter().chain(words.split_whitespace())).unwrap().sizes.plan()
     }
 

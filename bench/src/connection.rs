@@ -13,7 +13,7 @@ use rustls_pki_types::ServerName;
 use super::Failure;
 use super::frame::{Kind, read_server_frame};
 use super::wire::{Frames, Sink, Wire};
-use crate::protocol::frame::Opcode;
+use subrosa::protocol::frame::Opcode;
 
 /// Bytes read from a socket at once.
 const READ_BYTES: usize = 256 * 1024;
@@ -254,7 +254,7 @@ fn take_plaintext(tls: &mut ClientConnection, bytes: usize, plain: &mut Vec<u8>)
 }
 
 fn upgrade_request(wire: &dyn Wire, member: usize) -> String {
-    let key = tokio_tungstenite::tungstenite::handshake::client::generate_key();
+    let key = tungstenite::handshake::client::generate_key();
     let subprotocol = wire.subprotocol().map(|name| format!("Sec-WebSocket-Protocol: {name}\r\n")).unwrap_or_default();
     format!(
         "GET {} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\

@@ -12,8 +12,8 @@ use super::Failure;
 use super::process::run_on;
 use super::shape::Plan;
 use super::wire::{Mqtt, Nats, Ours, Raw, Wire};
-use crate::client::Pin;
-use crate::server::tls::{DEV_CERT, DEV_KEY, Identity};
+use subrosa::client::Pin;
+use subrosa::server::tls::{DEV_CERT, DEV_KEY, Identity};
 
 /// How long a server may take to start.
 const START: Duration = Duration::from_secs(20);
@@ -84,6 +84,8 @@ impl Drop for Process {
 
 /// How to start servers.
 pub(super) struct Start {
+    /// The `subrosa` program; by default the one beside this program.
+    pub(super) program: Option<PathBuf>,
     /// The processor to run them on.
     pub(super) cpu: Option<usize>,
     /// The processor to come back to after starting one.
@@ -138,8 +140,20 @@ impl Start {
         })
     }
 
+    fn program(&self) -> Result<PathBuf, Failure> {
+        let program = match &self.program {
+            Some(given) => given.clone(),
+            None => std::env::current_exe()?.with_file_name("subrosa"),
+        };
+        if !program.is_file() {
+            let build = "build it (cargo build --release), or name it with --program";
+            return Err(format!("there is no program {}; {build}", program.display()).into());
+        }
+        Ok(program)
+    }
+
     fn subrosa(&self, plan: &Plan, cert: &Path, key: &Path) -> Result<Command, Failure> {
-        let mut command = Command::new(std::env::current_exe()?);
+        let mut command = Command::new(self.program()?);
         command.arg("serve").args(["--listen", "127.0.0.1:0", "--workers", &self.workers.to_string()]);
         command.arg("--cert").arg(cert).arg("--key").arg(key);
         // A load is no guest: what bounds one connection is out of its way, and connections may wait for their turn to enter.

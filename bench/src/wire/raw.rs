@@ -1,8 +1,8 @@
 //! The protocol of the floor (`floor.rs`): a binary frame is four bytes of recipient, little-endian, and the payload.
 
 use super::{Frames, Outgoing, Sink, To, Wire};
-use crate::cli::bench::shape::Plan;
-use crate::protocol::frame::Opcode;
+use crate::shape::Plan;
+use subrosa::protocol::frame::Opcode;
 
 /// The recipient that means everybody else in the room.
 pub(crate) const EVERYBODY: u32 = u32::MAX;
