@@ -1,15 +1,16 @@
 //! Ten thousand clients that drop with much to read: the memory for it is bounded by `windows_bytes`, and given back when their time is up.
 //! A program of its own, since it looks at the memory of its process. Without `SUBROSA_SOAK` it is shortened to a fifth.
 
-mod support;
+#[path = "support/keys.rs"]
+mod keys;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use keys::public_key;
 use serde_json::{Value, json};
 use subrosa::protocol::limits::Limits;
 use subrosa::relay::{ConnectionId, Relay, Session, Stats, Wake};
-use support::keys::public_key;
 
 const MEMBERS: usize = 20;
 const MB: usize = 1024 * 1024;

@@ -8,9 +8,9 @@ use subrosa::client::{Address, Config, Pin, Trust};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::server::TestServer;
+use super::test_server::TestServer;
 
-pub struct Cable {
+pub(crate) struct Cable {
     port: u16,
     pin: Pin,
     cuts: Arc<AtomicUsize>,
@@ -28,11 +28,11 @@ fn next(state: &mut u64) -> u64 {
 
 impl Cable {
     /// Lies before `server`; whole until [`Self::rot`].
-    pub async fn before(server: &TestServer, seed: u64) -> Self {
+    pub(crate) async fn before(server: &TestServer, seed: u64) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (cuts, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicU64::new(0)));
-        let (to, counted, bound) = (server.address(), cuts.clone(), most.clone());
+        let (to, counted, bound) = (server.client_address(), cuts.clone(), most.clone());
         tokio::spawn(async move {
             let mut state = seed | 1;
             loop {
@@ -46,21 +46,21 @@ impl Cable {
                 });
             }
         });
-        Self { port, pin: server.pin, cuts, most }
+        Self { port, pin: server.pin(), cuts, most }
     }
 
     /// A client's settings for the way through this cable.
-    pub fn config(&self) -> Config {
+    pub(crate) fn config(&self) -> Config {
         Config::new(Address::new("127.0.0.1", self.port).unwrap(), Trust::Pin(self.pin))
     }
 
     /// From now on connections break after at most `most` bytes, those that stand included.
-    pub fn rot(&self, most: u64) {
+    pub(crate) fn rot(&self, most: u64) {
         self.most.store(most, Ordering::Relaxed);
     }
 
     /// How many connections are over.
-    pub fn cuts(&self) -> usize {
+    pub(crate) fn cuts(&self) -> usize {
         self.cuts.load(Ordering::Relaxed)
     }
 }

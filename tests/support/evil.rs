@@ -4,19 +4,20 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use futures_util::{SinkExt, StreamExt};
+use rustls::ClientConfig;
 use serde_json::Value;
 use subrosa::client::{Address, Config, Pin, Trust, pin_of};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
-use tokio_rustls::{TlsAcceptor, TlsConnector};
+use tokio_rustls::TlsAcceptor;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::script::{certificate, server_config};
-use super::server::TestServer;
+use super::test_server::TestServer;
+use super::tls::{certificate, server_config, tls_over};
 
 /// Which way a frame goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub(crate) enum Way {
     ToServer,
     ToClient,
 }
@@ -30,15 +31,15 @@ struct Shared {
     asked: Mutex<HashMap<String, oneshot::Sender<Value>>>,
 }
 
-pub struct Evil {
-    pub pin: Pin,
+pub(crate) struct Evil {
+    pub(crate) pin: Pin,
     port: u16,
     shared: Arc<Shared>,
 }
 
 impl Evil {
     /// Stands before `server`, and is honest until told otherwise.
-    pub async fn before(server: &TestServer) -> Self {
+    pub(crate) async fn before(server: &TestServer) -> Self {
         let (certificate, key) = certificate();
         let pin = pin_of(&certificate).unwrap();
         let acceptor = TlsAcceptor::from(server_config(certificate, key));
@@ -49,7 +50,7 @@ impl Evil {
             lines: Mutex::default(),
             asked: Mutex::default(),
         });
-        let (for_all, connector, to) = (shared.clone(), server.connector(), server.address());
+        let (for_all, trust, to) = (shared.clone(), server.trust(), server.client_address());
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
@@ -59,29 +60,29 @@ impl Evil {
                     lines.push(sender);
                     lines.len() - 1
                 };
-                let (acceptor, connector, to) = (acceptor.clone(), connector.clone(), to.clone());
-                tokio::spawn(pass(number, stream, acceptor, connector, to, for_all.clone(), injected));
+                let (acceptor, trust, to) = (acceptor.clone(), trust.clone(), to.clone());
+                tokio::spawn(pass(number, stream, acceptor, trust, to, for_all.clone(), injected));
             }
         });
         Self { pin, port, shared }
     }
 
-    pub fn config(&self) -> Config {
+    pub(crate) fn config(&self) -> Config {
         Config::new(Address::new("127.0.0.1", self.port).unwrap(), Trust::Pin(self.pin))
     }
 
     /// From now on every frame passes through `twist`.
-    pub fn twist(&self, twist: impl FnMut(usize, Way, Value) -> Vec<Value> + Send + 'static) {
+    pub(crate) fn twist(&self, twist: impl FnMut(usize, Way, Value) -> Vec<Value> + Send + 'static) {
         *self.shared.twist.lock().unwrap() = Box::new(twist);
     }
 
     /// Tells a client something that no server said.
-    pub fn tell(&self, connection: usize, frame: Value) {
+    pub(crate) fn tell(&self, connection: usize, frame: Value) {
         self.shared.lines.lock().unwrap()[connection].send((Way::ToClient, frame)).unwrap();
     }
 
     /// Asks the real server something in a client's name; the client does not learn of it. `frame` needs an `id` of its own.
-    pub async fn ask(&self, connection: usize, frame: Value) -> Value {
+    pub(crate) async fn ask(&self, connection: usize, frame: Value) -> Value {
         let (sender, answer) = oneshot::channel();
         let id = frame["id"].as_str().unwrap().to_owned();
         self.shared.asked.lock().unwrap().insert(id, sender);
@@ -94,7 +95,7 @@ async fn pass(
     number: usize,
     stream: TcpStream,
     acceptor: TlsAcceptor,
-    connector: TlsConnector,
+    trust: ClientConfig,
     to: Address,
     shared: Arc<Shared>,
     mut injected: mpsc::UnboundedReceiver<(Way, Value)>,
@@ -102,7 +103,7 @@ async fn pass(
     let client = acceptor.accept(stream).await.ok()?;
     let mut client = tokio_tungstenite::accept_async(client).await.ok()?;
     let server = TcpStream::connect((to.host(), to.port())).await.ok()?;
-    let server = connector.connect("localhost".try_into().unwrap(), server).await.ok()?;
+    let server = tls_over(server, trust).await.ok()?;
     let (mut server, _) = tokio_tungstenite::client_async(format!("{to}/v1"), server).await.ok()?;
     loop {
         let (way, message) = tokio::select! {

@@ -1,12 +1,13 @@
-//! What integration tests share.
-#![allow(dead_code, unreachable_pub, reason = "each test uses a part")]
+//! What the integration tests share.
 
-pub mod cable;
-pub mod evil;
-pub mod keys;
-pub mod process;
-pub mod raw;
-pub mod room;
-pub mod script;
-pub mod server;
-pub mod test_server;
+pub(crate) mod cable;
+pub(crate) mod evil;
+pub(crate) mod frame;
+pub(crate) mod keys;
+pub(crate) mod pem;
+pub(crate) mod process;
+pub(crate) mod raw;
+pub(crate) mod room;
+pub(crate) mod script;
+pub(crate) mod test_server;
+pub(crate) mod tls;

@@ -10,7 +10,7 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running `subrosa`.
-pub struct Process {
+pub(crate) struct Process {
     child: Child,
     stdin: Option<ChildStdin>,
     out: Receiver<String>,
@@ -31,17 +31,17 @@ fn lines(from: impl std::io::Read + Send + 'static) -> Receiver<String> {
 }
 
 impl Process {
-    pub fn start(arguments: &[&str]) -> Self {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
         Self::start_in(&std::env::temp_dir(), arguments)
     }
 
     /// Starts it in a folder.
-    pub fn start_in(folder: &Path, arguments: &[&str]) -> Self {
+    pub(crate) fn start_in(folder: &Path, arguments: &[&str]) -> Self {
         Self::spawn(Command::new(env!("CARGO_BIN_EXE_subrosa")).current_dir(folder).args(arguments))
     }
 
     /// Starts any command with pipes.
-    pub fn spawn(command: &mut Command) -> Self {
+    pub(crate) fn spawn(command: &mut Command) -> Self {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (out, err) = (lines(child.stdout.take().unwrap()), lines(child.stderr.take().unwrap()));
         let stdin = child.stdin.take();
@@ -49,27 +49,27 @@ impl Process {
     }
 
     /// The process's id.
-    pub fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
     /// Types a line.
-    pub fn say(&mut self, line: &str) {
+    pub(crate) fn say(&mut self, line: &str) {
         writeln!(self.stdin.as_mut().unwrap(), "{line}").unwrap();
     }
 
     /// Ends its standard input.
-    pub fn end_input(&mut self) {
+    pub(crate) fn end_input(&mut self) {
         self.stdin = None;
     }
 
     /// The next line of its standard output.
-    pub fn out(&self) -> String {
+    pub(crate) fn out(&self) -> String {
         self.out.recv_timeout(PATIENCE).expect("a line on standard output")
     }
 
     /// The next line of its standard output that starts with `start`; what came before is skipped.
-    pub fn out_starting(&self, start: &str) -> String {
+    pub(crate) fn out_starting(&self, start: &str) -> String {
         loop {
             let line = self.out();
             if line.starts_with(start) {
@@ -79,7 +79,7 @@ impl Process {
     }
 
     /// The next line of its standard error that contains `part`; what came before is skipped.
-    pub fn err_with(&self, part: &str) -> String {
+    pub(crate) fn err_with(&self, part: &str) -> String {
         loop {
             let line =
                 self.err.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("a line with {part:?} on standard error"));
@@ -90,13 +90,13 @@ impl Process {
     }
 
     /// Waits for its end.
-    pub fn wait(mut self) -> ExitStatus {
+    pub(crate) fn wait(mut self) -> ExitStatus {
         self.stdin = None;
         self.child.wait().unwrap()
     }
 
     /// Waits for its end; everything that it still said, on either output.
-    pub fn finish(mut self) -> Vec<String> {
+    pub(crate) fn finish(mut self) -> Vec<String> {
         self.stdin = None;
         self.child.wait().unwrap();
         // Both end with the process.
@@ -104,7 +104,7 @@ impl Process {
     }
 
     /// Asks it to stop, as a terminal does.
-    pub fn interrupt(&self) {
+    pub(crate) fn interrupt(&self) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
     }

@@ -10,11 +10,12 @@ use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
+use super::frame::{CLOSE, TEXT, whole_frame};
 use super::keys::public_key;
 use super::test_server::soon;
 
 /// The request of the upgrade, with `more` lines in its head.
-pub fn upgrade_request(path: &str, more: &str) -> String {
+pub(crate) fn upgrade_request(path: &str, more: &str) -> String {
     format!(
         "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n{more}\r\n"
@@ -23,23 +24,23 @@ pub fn upgrade_request(path: &str, more: &str) -> String {
 
 /// A room and its creator.
 #[derive(Clone, Debug)]
-pub struct Room {
-    pub id: String,
-    pub owner: String,
+pub(crate) struct Room {
+    pub(crate) id: String,
+    pub(crate) owner: String,
 }
 
 /// A client over TLS and WebSocket.
-pub struct Client {
+pub(crate) struct Client {
     socket: WebSocketStream<TlsStream<TcpStream>>,
     /// `data` of the greeting.
-    pub hello: Value,
+    pub(crate) hello: Value,
     /// What came while another frame was waited for.
     waiting: VecDeque<Value>,
     asked: u64,
 }
 
 impl Client {
-    pub async fn open(stream: TlsStream<TcpStream>) -> Self {
+    pub(crate) async fn open(stream: TlsStream<TcpStream>) -> Self {
         let (socket, _) =
             soon("the upgrade", tokio_tungstenite::client_async("wss://localhost/v1", stream)).await.unwrap();
         let mut client = Self { socket, hello: Value::Null, waiting: VecDeque::new(), asked: 0 };
@@ -47,19 +48,19 @@ impl Client {
         client
     }
 
-    pub fn token(&self) -> &str {
+    pub(crate) fn token(&self) -> &str {
         self.hello["resume_token"].as_str().unwrap()
     }
 
-    pub async fn send(&mut self, frame: Value) {
+    pub(crate) async fn send(&mut self, frame: Value) {
         self.send_text(&frame.to_string()).await;
     }
 
-    pub async fn send_text(&mut self, text: &str) {
+    pub(crate) async fn send_text(&mut self, text: &str) {
         self.send_message(Message::text(text)).await;
     }
 
-    pub async fn send_message(&mut self, message: Message) {
+    pub(crate) async fn send_message(&mut self, message: Message) {
         soon("room to write", self.socket.send(message)).await.unwrap();
     }
 
@@ -76,7 +77,7 @@ impl Client {
     }
 
     /// The next text frame.
-    pub async fn next(&mut self) -> Value {
+    pub(crate) async fn next(&mut self) -> Value {
         match self.waiting.pop_front() {
             Some(frame) => frame,
             None => self.read().await.unwrap_or_else(|close| panic!("closed: {close:?}")),
@@ -84,14 +85,14 @@ impl Client {
     }
 
     /// The next text frame, which must be `cmd`.
-    pub async fn expect(&mut self, cmd: &str) -> Value {
+    pub(crate) async fn expect(&mut self, cmd: &str) -> Value {
         let frame = self.next().await;
         assert_eq!(frame["cmd"], cmd, "{frame}");
         frame
     }
 
     /// Sends a command with an id of its own and returns the answer; what came before it stays to be read.
-    pub async fn ask(&mut self, cmd: &str, data: Value) -> Value {
+    pub(crate) async fn ask(&mut self, cmd: &str, data: Value) -> Value {
         self.asked += 1;
         let id = format!("test-{}", self.asked);
         self.send(json!({"cmd": cmd, "id": id, "data": data})).await;
@@ -106,14 +107,14 @@ impl Client {
     }
 
     /// Asks, and the answer must be `answer`.
-    pub async fn get(&mut self, cmd: &str, data: Value, answer: &str) -> Value {
+    pub(crate) async fn get(&mut self, cmd: &str, data: Value, answer: &str) -> Value {
         let frame = self.ask(cmd, data).await;
         assert_eq!(frame["cmd"], answer, "{frame}");
         frame
     }
 
     /// Asks, and must be refused with `code`.
-    pub async fn refused(&mut self, cmd: &str, data: Value, code: &str) -> Value {
+    pub(crate) async fn refused(&mut self, cmd: &str, data: Value, code: &str) -> Value {
         let frame = self.get(cmd, data, &format!("{cmd}-error")).await;
         assert_eq!(frame["data"]["code"], code, "{frame}");
         frame
@@ -121,23 +122,23 @@ impl Client {
 
     /// Everything sent before is carried out, and everything that was then waiting for this client is here. A command, since a pong may
     /// overtake events.
-    pub async fn sync(&mut self) {
+    pub(crate) async fn sync(&mut self) {
         self.get("ack", json!({"seq": 0}), "ack").await;
     }
 
     /// Nothing is here that was not read.
-    pub fn has_read_all(&self) -> bool {
+    pub(crate) fn has_read_all(&self) -> bool {
         self.waiting.is_empty()
     }
 
     /// Nothing has come and nothing waits.
-    pub async fn silent(&mut self) {
+    pub(crate) async fn silent(&mut self) {
         self.sync().await;
         assert!(self.waiting.is_empty(), "{:?}", self.waiting);
     }
 
     /// Reads to the close frame: its code and reason, 1006 when there is none.
-    pub async fn closed(&mut self) -> (u16, String) {
+    pub(crate) async fn closed(&mut self) -> (u16, String) {
         loop {
             match self.read().await {
                 Ok(frame) => self.waiting.push_back(frame),
@@ -147,20 +148,20 @@ impl Client {
     }
 
     /// Reads to the end, and returns all frames on the way.
-    pub async fn read_until_closed(&mut self) -> Vec<Value> {
+    pub(crate) async fn read_until_closed(&mut self) -> Vec<Value> {
         self.closed().await;
         self.waiting.drain(..).collect()
     }
 
     /// Keeps reading, and thereby answering pings, for this long; nothing may come.
-    pub async fn hears_nothing_for(&mut self, time: std::time::Duration) {
+    pub(crate) async fn hears_nothing_for(&mut self, time: std::time::Duration) {
         if let Ok(frame) = tokio::time::timeout(time, self.read()).await {
             panic!("{frame:?} came");
         }
     }
 
     /// Closes with a code, and reads to the end.
-    pub async fn close(mut self, code: u16) {
+    pub(crate) async fn close(mut self, code: u16) {
         use tokio_tungstenite::tungstenite::protocol::CloseFrame;
         soon("the close", self.socket.close(Some(CloseFrame { code: code.into(), reason: "".into() }))).await.unwrap();
         self.closed().await;
@@ -168,12 +169,12 @@ impl Client {
 
     // ---- rooms ----
 
-    pub async fn create(&mut self) -> Room {
+    pub(crate) async fn create(&mut self) -> Room {
         self.create_with(json!({})).await
     }
 
     /// Makes a room with more options.
-    pub async fn create_with(&mut self, more: Value) -> Room {
+    pub(crate) async fn create_with(&mut self, more: Value) -> Room {
         let mut data =
             json!({"name": "tea", "username": "alice", "client_room_id": "", "public_key_string": public_key(1)});
         for (name, value) in more.as_object().unwrap() {
@@ -184,18 +185,18 @@ impl Client {
         Room { id: text("room_id"), owner: text("owner_id") }
     }
 
-    pub async fn onetime_key(&mut self, room: &Room) -> String {
+    pub(crate) async fn onetime_key(&mut self, room: &Room) -> String {
         let answer = self.get("room-key-onetime", json!({"room_id": room.id}), "room-key-onetime").await;
         answer["data"]["one_time_key"].as_str().unwrap().to_owned()
     }
 
-    pub async fn forever_key(&mut self, room: &Room) -> String {
+    pub(crate) async fn forever_key(&mut self, room: &Room) -> String {
         let answer = self.get("room-key-forever", json!({"room_id": room.id}), "room-key-forever").await;
         answer["data"]["forever_join_key"].as_str().unwrap().to_owned()
     }
 
     /// Joins a room by a new one-time key of its owner, who reads the word of it; the joiner's user id and the owner's.
-    pub async fn join(&mut self, owner: &mut Client, room: &Room) -> (String, String) {
+    pub(crate) async fn join(&mut self, owner: &mut Client, room: &Room) -> (String, String) {
         let key = owner.onetime_key(room).await;
         let joined = self.get("join-room-onetime", join_onetime(room, &key), "joined").await;
         let user = joined["data"]["user_id"].as_str().unwrap().to_owned();
@@ -204,60 +205,27 @@ impl Client {
         (user, joined["data"]["owner_id"].as_str().unwrap().to_owned())
     }
 
-    pub async fn leave(&mut self, room: &Room) {
+    pub(crate) async fn leave(&mut self, room: &Room) {
         self.get("leave-room", json!({"room_id": room.id}), "leave-room").await;
     }
 }
 
-pub fn join_onetime(room: &Room, key: &str) -> Value {
+pub(crate) fn join_onetime(room: &Room, key: &str) -> Value {
     json!({"room_id": room.id, "one_time_key": key, "username": "bob", "public_key": public_key(2)})
 }
 
-pub fn join_forever(room: &Room, key: &str) -> Value {
+pub(crate) fn join_forever(room: &Room, key: &str) -> Value {
     json!({"room_id": room.id, "forever_key": key, "username": "bob", "public_key": public_key(2)})
 }
 
-/// First byte of a whole text frame, and of others.
-pub const TEXT: u8 = 0x81;
-pub const BINARY: u8 = 0x82;
-pub const CLOSE: u8 = 0x88;
-pub const PING: u8 = 0x89;
-pub const PONG: u8 = 0x8a;
-
-/// A client's frame, masked, with any first byte.
-pub fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
-    let mut out = header(first, payload.len(), true);
-    let mask = [0x17, 0x2a, 0x99, 0x04];
-    out.extend_from_slice(&mask);
-    out.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, key)| byte ^ key));
-    out
-}
-
-pub fn header(first: u8, length: usize, masked: bool) -> Vec<u8> {
-    let bit = if masked { 0x80 } else { 0 };
-    let mut out = vec![first];
-    match length {
-        0..126 => out.push(bit | length as u8),
-        126..=0xffff => {
-            out.push(bit | 126);
-            out.extend_from_slice(&(length as u16).to_be_bytes());
-        }
-        _ => {
-            out.push(bit | 127);
-            out.extend_from_slice(&(length as u64).to_be_bytes());
-        }
-    }
-    out
-}
-
 /// A connection after the upgrade, frame by frame.
-pub struct Wire {
-    pub stream: TlsStream<TcpStream>,
+pub(crate) struct Wire {
+    pub(crate) stream: TlsStream<TcpStream>,
     buffer: Vec<u8>,
 }
 
 impl Wire {
-    pub async fn open(mut stream: TlsStream<TcpStream>) -> Self {
+    pub(crate) async fn open(mut stream: TlsStream<TcpStream>) -> Self {
         stream.write_all(upgrade_request("/v1", "").as_bytes()).await.unwrap();
         let mut wire = Self { stream, buffer: Vec::new() };
         loop {
@@ -275,19 +243,19 @@ impl Wire {
         read.is_ok_and(|n| n > 0)
     }
 
-    pub async fn write(&mut self, bytes: &[u8]) {
+    pub(crate) async fn write(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).await.unwrap();
         self.stream.flush().await.unwrap();
     }
 
     /// Writes where the other side may be gone already.
-    pub async fn try_write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+    pub(crate) async fn try_write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         self.stream.write_all(bytes).await?;
         self.stream.flush().await
     }
 
     /// The next frame: its first byte and its payload; none at the end.
-    pub async fn read(&mut self) -> Option<(u8, Vec<u8>)> {
+    pub(crate) async fn read(&mut self) -> Option<(u8, Vec<u8>)> {
         loop {
             if let Some((first, range)) = whole_frame(&self.buffer) {
                 let payload = self.buffer[range.clone()].to_vec();
@@ -301,20 +269,20 @@ impl Wire {
     }
 
     /// The next text frame.
-    pub async fn next(&mut self) -> Value {
+    pub(crate) async fn next(&mut self) -> Value {
         let (first, payload) = self.read().await.expect("a frame");
         assert_eq!(first, TEXT, "{payload:?}");
         serde_json::from_slice(&payload).unwrap()
     }
 
-    pub async fn expect(&mut self, cmd: &str) -> Value {
+    pub(crate) async fn expect(&mut self, cmd: &str) -> Value {
         let frame = self.next().await;
         assert_eq!(frame["cmd"], cmd, "{frame}");
         frame
     }
 
     /// Reads to the end: the close frame's code, and the codes of all errors before it.
-    pub async fn closed(&mut self) -> (Option<u16>, Vec<String>) {
+    pub(crate) async fn closed(&mut self) -> (Option<u16>, Vec<String>) {
         let (mut code, mut errors) = (None, Vec::new());
         while let Some((first, payload)) = self.read().await {
             match first {
@@ -328,14 +296,4 @@ impl Wire {
         }
         (code, errors)
     }
-}
-
-fn whole_frame(buffer: &[u8]) -> Option<(u8, std::ops::Range<usize>)> {
-    let [first, second, rest @ ..] = buffer else { return None };
-    let (start, length) = match second {
-        126 => (4, usize::from(u16::from_be_bytes(*rest.first_chunk()?))),
-        127 => (10, u64::from_be_bytes(*rest.first_chunk()?) as usize),
-        short => (2, usize::from(*short)),
-    };
-    (buffer.len() >= start + length).then_some((*first, start..start + length))
 }

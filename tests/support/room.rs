@@ -11,7 +11,7 @@ use subrosa::sealed::{InviteKind, Link};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The next event that `pick` takes. Alarms and the end fail the test unless picked.
-pub async fn until<T>(events: &mut RoomEvents, mut pick: impl FnMut(&RoomEvent) -> Option<T>) -> T {
+pub(crate) async fn until<T>(events: &mut RoomEvents, mut pick: impl FnMut(&RoomEvent) -> Option<T>) -> T {
     let mut before = Vec::new();
     loop {
         let next = tokio::time::timeout(PATIENCE, events.next()).await;
@@ -25,7 +25,7 @@ pub async fn until<T>(events: &mut RoomEvents, mut pick: impl FnMut(&RoomEvent) 
 }
 
 /// The next message: from whom, what, and whether it is private.
-pub async fn message(events: &mut RoomEvents) -> (String, String, bool) {
+pub(crate) async fn message(events: &mut RoomEvents) -> (String, String, bool) {
     until(events, |event| match event {
         RoomEvent::Message { from, text, private, .. } => Some((from.name.clone(), text.to_string(), *private)),
         _ => None,
@@ -34,26 +34,26 @@ pub async fn message(events: &mut RoomEvents) -> (String, String, bool) {
 }
 
 /// The next member that is accepted.
-pub async fn came(events: &mut RoomEvents) -> Person {
+pub(crate) async fn came(events: &mut RoomEvents) -> Person {
     until(events, |event| if let RoomEvent::Joined { who, .. } = event { Some(who.clone()) } else { None }).await
 }
 
 /// Why it is over.
-pub async fn ended(events: &mut RoomEvents) -> RoomEnd {
+pub(crate) async fn ended(events: &mut RoomEvents) -> RoomEnd {
     until(events, |event| if let RoomEvent::Ended(end) = event { Some(end.clone()) } else { None }).await
 }
 
 /// The next alarm.
-pub async fn alarm(events: &mut RoomEvents) -> Alarm {
+pub(crate) async fn alarm(events: &mut RoomEvents) -> Alarm {
     until(events, |event| if let RoomEvent::Alarm(alarm) = event { Some(alarm.clone()) } else { None }).await
 }
 
 /// A link for one person.
-pub async fn one(room: &SealedRoom) -> Box<Link> {
+pub(crate) async fn one(room: &SealedRoom) -> Box<Link> {
     room.invite(InviteKind::OneTime, None).await.unwrap()
 }
 
 /// The same link once more.
-pub fn again(link: &Link) -> Link {
+pub(crate) fn again(link: &Link) -> Link {
     Link::parse(link.to_url().expose_secret()).unwrap()
 }

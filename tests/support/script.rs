@@ -1,9 +1,6 @@
 //! A server played by a test, frame by frame, over real TLS and WebSocket.
 
-use std::sync::Arc;
-
 use futures_util::{SinkExt, StreamExt};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::{Value, json};
 use subrosa::client::{Address, Config, Pin, Trust, pin_of};
 use subrosa::protocol::limits::Limits;
@@ -15,57 +12,44 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
-/// A key and a self-signed certificate for `localhost`.
-pub fn certificate() -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
-    let key = rcgen::KeyPair::generate().unwrap();
-    let certificate = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
-    (certificate.der().clone(), PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())))
-}
-
-/// The TLS side of a server.
-pub fn server_config(certificate: CertificateDer<'static>, key: PrivateKeyDer<'static>) -> Arc<rustls::ServerConfig> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = rustls::ServerConfig::builder_with_provider(provider);
-    let builder = builder.with_protocol_versions(&[&rustls::version::TLS13]).unwrap();
-    Arc::new(builder.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap())
-}
+use super::tls::{certificate, server_config};
 
 /// Listens on a free port.
-pub struct Script {
+pub(crate) struct Script {
     listener: TcpListener,
     tls: TlsAcceptor,
-    pub pin: Pin,
+    pub(crate) pin: Pin,
 }
 
 /// One connection to it.
-pub struct Line(WebSocketStream<TlsStream<TcpStream>>);
+pub(crate) struct Line(WebSocketStream<TlsStream<TcpStream>>);
 
 impl Script {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let (certificate, key) = certificate();
         let pin = pin_of(&certificate).unwrap();
         let tls = TlsAcceptor::from(server_config(certificate, key));
         Self { listener: TcpListener::bind("127.0.0.1:0").await.unwrap(), tls, pin }
     }
 
-    pub fn address(&self) -> Address {
+    pub(crate) fn address(&self) -> Address {
         Address::new("127.0.0.1", self.listener.local_addr().unwrap().port()).unwrap()
     }
 
     /// For a client that knows the pin.
-    pub fn config(&self) -> Config {
+    pub(crate) fn config(&self) -> Config {
         Config::new(self.address(), Trust::Pin(self.pin))
     }
 
     /// The next connection, TLS and WebSocket done, without a greeting. Panics when the client breaks off.
-    pub async fn accept(&self) -> Line {
+    pub(crate) async fn accept(&self) -> Line {
         let (stream, _) = self.listener.accept().await.unwrap();
         let stream = self.tls.accept(stream).await.unwrap();
         Line(tokio_tungstenite::accept_async(stream).await.unwrap())
     }
 
     /// The next connection, with a greeting; and its resume token.
-    pub async fn greet(&self) -> (Line, String) {
+    pub(crate) async fn greet(&self) -> (Line, String) {
         let mut line = self.accept().await;
         let token = Token::random().expose().to_string();
         line.send(hello(&token)).await;
@@ -73,26 +57,26 @@ impl Script {
     }
 
     /// The next TLS handshake's outcome for the server.
-    pub async fn handshake(&self) -> std::io::Result<()> {
+    pub(crate) async fn handshake(&self) -> std::io::Result<()> {
         let (stream, _) = self.listener.accept().await?;
         self.tls.accept(stream).await.map(drop)
     }
 }
 
 /// A greeting with short time limits.
-pub fn hello(token: &str) -> Value {
+pub(crate) fn hello(token: &str) -> Value {
     json!({"cmd": "hello", "data": {
         "protocol": 1, "server": "script", "limits": Limits::default(), "ping_interval_s": 25, "notice": "", "resume_token": token,
     }})
 }
 
 impl Line {
-    pub async fn send(&mut self, frame: Value) {
+    pub(crate) async fn send(&mut self, frame: Value) {
         self.0.send(Message::Text(frame.to_string().into())).await.unwrap();
     }
 
     /// The next text frame.
-    pub async fn read(&mut self) -> Value {
+    pub(crate) async fn read(&mut self) -> Value {
         loop {
             match self.0.next().await.expect("the connection lives").expect("the connection is whole") {
                 Message::Text(text) => return serde_json::from_str(&text).unwrap(),
@@ -103,14 +87,14 @@ impl Line {
     }
 
     /// The next text frame, which must be `cmd`.
-    pub async fn expect(&mut self, cmd: &str) -> Value {
+    pub(crate) async fn expect(&mut self, cmd: &str) -> Value {
         let frame = self.read().await;
         assert_eq!(frame["cmd"], cmd, "{frame}");
         frame
     }
 
     /// Reads until the client closes, and returns its close code.
-    pub async fn closed(&mut self) -> Option<u16> {
+    pub(crate) async fn closed(&mut self) -> Option<u16> {
         while let Some(Ok(message)) = self.0.next().await {
             if let Message::Close(close) = message {
                 return close.map(|close| close.code.into());
@@ -119,14 +103,14 @@ impl Line {
         None
     }
 
-    pub async fn close(mut self, code: u16) {
+    pub(crate) async fn close(mut self, code: u16) {
         let close = CloseFrame { code: code.into(), reason: "because\u{1b}[2J".into() };
         self.0.close(Some(close)).await.unwrap();
         while let Some(Ok(_)) = self.0.next().await {}
     }
 
     /// Answers the opting in.
-    pub async fn keep(&mut self) {
+    pub(crate) async fn keep(&mut self) {
         let asked = self.expect("resume").await;
         assert_eq!(asked["data"], json!({}));
         self.send(json!({"cmd": "resumed", "id": asked["id"], "data": {"seq": 0}})).await;
