@@ -9,17 +9,30 @@
 //! - [`server`]: sockets, TLS, HTTP and the event loops
 //! - [`sealed`]: end-to-end encryption; the server side never imports it
 //! - [`client`]: the Rust client
-//! - [`cli`]: the command line
-pub mod cli;
+//!
+//! The `subrosa` program (`src/main.rs` and `src/cli`) uses this library as any other program can. The feature `client` compiles the client, on
+//! every system; the feature `server` compiles room, relay and server, on Linux alone. Without features there is the end-to-end scheme.
+
+#[cfg(all(feature = "server", not(target_os = "linux")))]
+compile_error!(
+    "the Subrosa server runs on Linux only; for the client alone, depend on subrosa with default-features = false and features = [\"client\"]"
+);
+
+#[cfg(feature = "client")]
 pub mod client;
 pub mod protocol;
+#[cfg(feature = "server")]
+#[doc(hidden)]
 pub mod relay;
+#[cfg(feature = "server")]
+#[doc(hidden)]
 pub mod room;
 pub mod sealed;
 pub mod secret;
+#[cfg(feature = "server")]
 pub mod server;
 
 /// The README's example, which the documentation tests run.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "client", feature = "server"))]
 #[doc = include_str!("../README.md")]
 pub struct Readme;

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::protocol::limits::Limits;
+use subrosa::protocol::limits::Limits;
 
 /// A private, ephemeral room server, and a chat over it.
 ///
@@ -41,7 +41,7 @@ enum Command {
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Parses the command line and runs what it asks for.
-pub fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     let Cli { command, serve } = Cli::parse();
     let done = match command.unwrap_or(Command::Serve(serve)) {
         Command::Chat(chat) => chat.run(),

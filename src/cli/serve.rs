@@ -15,11 +15,11 @@ use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Failure, log_to_stderr, say};
-use crate::protocol::limits::Limits;
-use crate::secret::hardening::{Hardening, harden};
-use crate::secret::wipe;
-use crate::server::tls::{DEV_CERT, DEV_KEY, Identity};
-use crate::server::{DEFAULT_PORT, Inheritance, Options, Server};
+use subrosa::protocol::limits::Limits;
+use subrosa::secret::hardening::{Hardening, harden};
+use subrosa::secret::wipe;
+use subrosa::server::tls::{DEV_CERT, DEV_KEY, Identity};
+use subrosa::server::{DEFAULT_PORT, Inheritance, Options, Server};
 
 /// Where the development certificate lies.
 const CERTS: &str = "certs";

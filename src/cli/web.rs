@@ -20,8 +20,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::{Failure, say};
-use crate::client::{Address, Pin, Trust, tls_config};
-use crate::server::web::{HASH_PATH, release};
+use subrosa::client::{Address, Pin, Trust, tls_config};
+use subrosa::server::web::{HASH_PATH, release};
 
 /// No file of the client is near this size, in bytes.
 const MAX_FILE_BYTES: usize = 4 * 1024 * 1024;

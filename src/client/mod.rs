@@ -46,7 +46,8 @@ pub use dial::ConnectError;
 pub use handle::{Client, Config, Events, ServerInfo};
 pub use request::{End, Incoming, RequestError, RequestId};
 pub use room::{EnterError, Members, NewRoom, Person, RoomEnd, RoomError, RoomEvent, RoomEvents, SealedRoom, Text};
-pub(crate) use tls::config as tls_config;
+#[doc(hidden)]
+pub use tls::config as tls_config;
 #[doc(hidden)]
 pub use tls::pinned_config;
 pub use tls::{Trust, TrustError, pin_of};

@@ -40,7 +40,10 @@ pub enum TrustError {
 pub(crate) struct PinMismatch;
 
 /// The TLS side of every connection under `trust`.
-pub(crate) fn config(trust: Trust) -> Result<Arc<ClientConfig>, TrustError> {
+///
+/// # Errors
+/// This machine trusts no authority, or the cryptography does not offer TLS 1.3.
+pub fn config(trust: Trust) -> Result<Arc<ClientConfig>, TrustError> {
     config_with(trust, aws_lc_rs::default_provider())
 }
 

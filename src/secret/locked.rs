@@ -63,6 +63,7 @@ impl<const N: usize> Drop for Locked<N> {
 }
 
 /// Whether pages can be locked here.
+#[cfg(feature = "server")]
 pub(super) fn works() -> bool {
     map().is_some_and(|(chunk, locked)| {
         FREE.lock().unwrap_or_else(PoisonError::into_inner).extend(slots(chunk));
@@ -91,8 +92,7 @@ fn map() -> Option<(NonNull<[u8; SLOT]>, bool)> {
     unsafe {
         let place = mmap_anonymous(std::ptr::null_mut(), CHUNK, ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE);
         let place = NonNull::new(place.ok()?)?;
-        // Where they are not known, the other measures must do.
-        #[cfg(target_os = "linux")]
+        // Older kernels may not know them; the other measures remain.
         for advice in [Advice::LinuxDontDump, Advice::LinuxWipeOnFork] {
             let _ = madvise(place.as_ptr(), CHUNK, advice);
         }

@@ -1,7 +1,9 @@
 //! What must not outlive its use, and what a process gives up so that nobody reads it: values that wipe themselves, memory that is neither
 //! swapped nor dumped, and the hardening of the whole process.
 
+#[cfg(feature = "server")]
 pub mod hardening;
+#[cfg_attr(not(target_os = "linux"), path = "boxed.rs")]
 mod locked;
 mod token;
 pub mod wipe;

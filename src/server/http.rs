@@ -126,10 +126,10 @@ pub(super) fn too_many() -> Answer {
 }
 
 /// A file of the web client, under the rules that keep a page to itself.
-fn serve(asset: &Asset, request: &Request<Incoming>) -> Answer {
+fn serve(asset: Asset, request: &Request<Incoming>) -> Answer {
     let compressed = names(request, header::ACCEPT_ENCODING, "gzip");
-    let content = if compressed { &asset.gzip } else { &asset.plain };
-    let mut answer = body(StatusCode::OK, asset.kind, content.clone());
+    let content = if compressed { asset.gzip } else { asset.plain };
+    let mut answer = body(StatusCode::OK, asset.kind, Bytes::from_static(content));
     let headers = answer.headers_mut();
     if compressed {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));

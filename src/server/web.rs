@@ -3,19 +3,13 @@
 //! [`release`] is what was embedded. Every file is served as it is, or compressed where the browser takes that; nothing is read from disk, so a running
 //! server cannot be made to serve other files. The hash over all of them tells one release from another.
 
-use std::collections::BTreeMap;
-use std::io::Write;
-use std::sync::LazyLock;
+/// Every file: the path under which it is served, its content, and the same in gzip. In the order of the paths' bytes.
+type Files = &'static [(&'static str, &'static [u8], &'static [u8])];
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use bytes::Bytes;
-use flate2::Compression;
-use flate2::write::GzEncoder;
-use include_dir::{Dir, include_dir};
-
-static FILES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/web/app");
-static RELEASE: LazyLock<Release> = LazyLock::new(|| Release::of(&FILES));
+static RELEASE: Release = Release {
+    files: include!(concat!(env!("OUT_DIR"), "/web_client.rs")),
+    hash: include_str!(concat!(env!("OUT_DIR"), "/web_client.hash")),
+};
 
 /// The path under which the hash of the web client is served.
 pub const HASH_PATH: &str = "/web-hash";
@@ -31,22 +25,21 @@ pub(super) const PERMISSIONS_POLICY: &str = "camera=(self), clipboard-write=(sel
      usb=(), xr-spatial-tracking=()";
 
 /// One file of the web client.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Asset {
     /// Its media type, for `Content-Type`.
     pub kind: &'static str,
     /// Its content.
-    pub plain: Bytes,
+    pub plain: &'static [u8],
     /// The same in gzip (RFC 1952).
-    pub(super) gzip: Bytes,
+    pub gzip: &'static [u8],
 }
 
 /// A whole web client.
 #[derive(Debug)]
 pub struct Release {
-    /// By path, each with its leading slash; the page itself is `/`.
-    assets: BTreeMap<String, Asset>,
-    hash: String,
+    files: Files,
+    hash: &'static str,
 }
 
 /// The web client that is part of this program.
@@ -55,58 +48,27 @@ pub fn release() -> &'static Release {
 }
 
 impl Release {
-    fn of(dir: &Dir<'_>) -> Self {
-        let mut assets = BTreeMap::new();
-        collect(dir, &mut assets);
-        let mut digest = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
-        for (path, asset) in &assets {
-            for part in [path.as_bytes(), &asset.plain] {
-                digest.update(&(part.len() as u64).to_be_bytes());
-                digest.update(part);
-            }
-        }
-        Self { assets, hash: URL_SAFE_NO_PAD.encode(digest.finish()) }
-    }
-
-    /// The file under a path of the server.
-    pub fn get(&self, path: &str) -> Option<&Asset> {
-        self.assets.get(path)
+    /// The file under a path of the server; the page itself is `/`.
+    pub fn get(&self, path: &str) -> Option<Asset> {
+        let found = self.files.binary_search_by(|(name, ..)| (*name).cmp(path)).ok()?;
+        let (path, plain, gzip) = self.files[found];
+        Some(Asset { kind: kind_of(path), plain, gzip })
     }
 
     /// All files with their paths, in the order of the paths' bytes.
-    pub fn assets(&self) -> impl Iterator<Item = (&str, &Asset)> {
-        self.assets.iter().map(|(path, asset)| (path.as_str(), asset))
+    pub fn assets(&self) -> impl ExactSizeIterator<Item = (&'static str, Asset)> {
+        self.files.iter().map(|(path, plain, gzip)| (*path, Asset { kind: kind_of(path), plain, gzip }))
     }
 
     /// The SHA-256 over each path and content, each behind its length (8 bytes, big-endian), in URL-safe base64 without padding.
-    pub fn hash(&self) -> &str {
-        &self.hash
+    pub fn hash(&self) -> &'static str {
+        self.hash
     }
 }
 
-fn collect(dir: &Dir<'_>, into: &mut BTreeMap<String, Asset>) {
-    for file in dir.files() {
-        let Some(name) = file.path().to_str() else { continue };
-        let path = if name == "index.html" { "/".to_owned() } else { format!("/{}", name.replace('\\', "/")) };
-        let content = file.contents();
-        let asset = Asset { kind: kind_of(name), plain: Bytes::copy_from_slice(content), gzip: gzip(content) };
-        into.insert(path, asset);
-    }
-    for dir in dir.dirs() {
-        collect(dir, into);
-    }
-}
-
-fn gzip(content: &[u8]) -> Bytes {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-    // Writing into memory does not fail; if it did, the empty answer would be seen at once.
-    let _ = encoder.write_all(content);
-    encoder.finish().unwrap_or_default().into()
-}
-
-fn kind_of(name: &str) -> &'static str {
-    match name.rsplit('.').next() {
-        Some("html") => "text/html; charset=utf-8",
+fn kind_of(path: &str) -> &'static str {
+    match path.rsplit('.').next() {
+        Some("/" | "html") => "text/html; charset=utf-8",
         Some("js") => "text/javascript; charset=utf-8",
         Some("css") => "text/css; charset=utf-8",
         Some("svg") => "image/svg+xml",
@@ -119,9 +81,11 @@ mod tests {
     use std::io::Read;
     use std::path::Path;
 
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
     use super::*;
 
-    /// The macro does not see files that were added since it ran.
     #[test]
     fn what_is_embedded_is_what_lies_in_the_folder() {
         fn count(folder: &Path) -> usize {
@@ -129,10 +93,11 @@ mod tests {
             entries.map(|path| if path.is_dir() { count(&path) } else { 1 }).sum()
         }
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("web/app");
-        assert_eq!(release().assets().count(), count(&folder), "touch src/server/web.rs and build again");
+        assert_eq!(release().assets().count(), count(&folder));
         for (path, asset) in release().assets() {
             let name = if path == "/" { "index.html" } else { &path[1..] };
             assert_eq!(std::fs::read(folder.join(name)).unwrap(), asset.plain, "{name}");
+            assert_eq!(release().get(path).unwrap().plain, asset.plain, "{path}");
         }
     }
 
@@ -140,9 +105,21 @@ mod tests {
     fn compressed_is_the_same() {
         for (path, asset) in release().assets() {
             let mut unpacked = Vec::new();
-            flate2::read::GzDecoder::new(&asset.gzip[..]).read_to_end(&mut unpacked).unwrap();
+            flate2::read::GzDecoder::new(asset.gzip).read_to_end(&mut unpacked).unwrap();
             assert_eq!(unpacked, asset.plain, "{path}");
         }
+    }
+
+    #[test]
+    fn the_hash_covers_paths_and_contents() {
+        let mut digest = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
+        for (path, asset) in release().assets() {
+            for part in [path.as_bytes(), asset.plain] {
+                digest.update(&(part.len() as u64).to_be_bytes());
+                digest.update(part);
+            }
+        }
+        assert_eq!(release().hash(), URL_SAFE_NO_PAD.encode(digest.finish()));
     }
 
     #[test]

@@ -7,9 +7,9 @@ use zeroize::Zeroizing;
 use super::input::{Input, Typed};
 use super::{Create, Join};
 use crate::cli::Failure;
-use crate::client::{Address, Config, NewRoom, Pin, RoomEvents, SealedRoom, Trust, pin_of};
-use crate::sealed::Link;
-use crate::sealed::link::MAX_LINK_BYTES;
+use subrosa::client::{Address, Config, NewRoom, Pin, RoomEvents, SealedRoom, Trust, pin_of};
+use subrosa::sealed::Link;
+use subrosa::sealed::link::MAX_LINK_BYTES;
 
 /// Where `subrosa serve` keeps its development certificate.
 const DEVELOPMENT: &str = "certs/dev-cert.pem";

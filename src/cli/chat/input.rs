@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
-use crate::secret::wipe;
+use subrosa::secret::wipe;
 
 /// Longest line that is taken, in bytes.
 const MAX_LINE: usize = 64 * 1024;

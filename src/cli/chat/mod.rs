@@ -18,9 +18,9 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::Failure;
-use crate::client::{Address, Pin};
-use crate::protocol::codes::OwnerLeaves;
-use crate::secret::{hardening, wipe};
+use subrosa::client::{Address, Pin};
+use subrosa::protocol::codes::OwnerLeaves;
+use subrosa::secret::{hardening, wipe};
 
 /// Options of `chat`.
 #[derive(Debug, Args)]

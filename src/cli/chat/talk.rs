@@ -12,10 +12,10 @@ use super::input::{Input, Typed};
 use super::terminal::Terminal;
 use super::wishes::{Shown, obey};
 use crate::cli::Failure;
-use crate::client::{RoomEnd, RoomEvent, RoomEvents, SealedRoom};
-use crate::protocol::codes::LeaveReason;
-use crate::sealed::InviteKind;
-use crate::sealed::room::NotSent;
+use subrosa::client::{RoomEnd, RoomEvent, RoomEvents, SealedRoom};
+use subrosa::protocol::codes::LeaveReason;
+use subrosa::sealed::InviteKind;
+use subrosa::sealed::room::NotSent;
 
 /// Time for the server to answer what was said last; longer than a lost connection may take to come back.
 const LAST_ANSWERS: Duration = Duration::from_secs(120);

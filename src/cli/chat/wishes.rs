@@ -3,8 +3,8 @@
 use zeroize::Zeroizing;
 
 use super::line::{HELP, Line, parse, split_name};
-use crate::client::{Members, Person, RoomError, SealedRoom};
-use crate::sealed::{InviteKind, Link};
+use subrosa::client::{Members, Person, RoomError, SealedRoom};
+use subrosa::sealed::{InviteKind, Link};
 
 /// Something to show, or to do, after a line.
 #[derive(Debug)]

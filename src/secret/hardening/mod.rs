@@ -4,9 +4,7 @@
 //! thread inherits what its maker gave up. What a system does not offer is reported and done without, unless the host insists
 //! ([`Hardening::insist`]).
 
-#[cfg(target_os = "linux")]
 mod linux;
-#[cfg(target_os = "linux")]
 mod system_calls;
 
 use std::fmt;
@@ -62,7 +60,6 @@ impl fmt::Display for Hardening {
 }
 
 /// Gives up what is not needed any more. `sockets` is the one folder in which local sockets may still be made, renamed and removed.
-#[cfg(target_os = "linux")]
 pub fn harden(sockets: Option<&Path>) -> Hardening {
     Hardening(linux::measures(sockets))
 }
@@ -70,15 +67,7 @@ pub fn harden(sockets: Option<&Path>) -> Hardening {
 /// Keeps this process's memory from others of the same user and out of core files, as far as the system can: for clients, which need
 /// files and connections.
 pub fn conceal() {
-    #[cfg(target_os = "linux")]
     linux::conceal();
-}
-
-/// Gives up what is not needed any more: nothing, on a system other than Linux.
-#[cfg(not(target_os = "linux"))]
-pub fn harden(_sockets: Option<&Path>) -> Hardening {
-    let outcome = Err("only known for Linux".to_owned());
-    Hardening(vec![Measure { name: "hardening", outcome }])
 }
 
 #[cfg(test)]
