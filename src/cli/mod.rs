@@ -29,11 +29,11 @@ enum Command {
     Chat(chat::Chat),
     /// Runs a room server.
     Serve(serve::Serve),
-    /// Lists the bounds that `serve --limit NAME=VALUE` sets, with their defaults.
+    /// Lists the limits that `serve --limit NAME=VALUE` sets, with their defaults.
     Limits,
-    /// Prints the hash of the web client that this program serves.
+    /// Prints the hash of the web client in this program.
     WebHash,
-    /// Fetches the web client of a server and says whether it is the one that belongs to this program.
+    /// Fetches the web client of a server and compares it with the one in this program.
     WebCheck(web::Check),
 }
 

@@ -33,29 +33,29 @@ pub(super) struct Serve {
     /// Address and port to listen on; port 0 takes a free one.
     #[arg(long, value_name = "ADDR:PORT", default_value_t = SocketAddr::from(([127, 0, 0, 1], DEFAULT_PORT)))]
     listen: SocketAddr,
-    /// Certificate chain in PEM, leaf first. Without it a development certificate is made in `certs/`.
+    /// Certificate chain in PEM, leaf first. Without it, the server makes a development certificate in `certs/`.
     #[arg(long, value_name = "FILE", requires = "key")]
     cert: Option<PathBuf>,
     /// Private key of the certificate, in PEM.
     #[arg(long, value_name = "FILE", requires = "cert")]
     key: Option<PathBuf>,
-    /// Sets a bound; `subrosa limits` lists them. Can be given several times.
+    /// Sets a limit; `subrosa limits` lists them. May be given several times.
     #[arg(long = "limit", value_name = "NAME=VALUE")]
     limits: Vec<String>,
-    /// Lets web pages of this origin connect, such as `https://chat.example.org`. Can be given several times.
+    /// Allows web pages of this origin to connect, such as `https://chat.example.org`. May be given several times.
     #[arg(long = "allow-origin", value_name = "URL", value_parser = origin)]
     allow_origins: Vec<String>,
-    /// A word to the users, which every client is told when it connects.
+    /// A message to the users. Clients show it when they connect.
     #[arg(long, value_name = "TEXT", default_value = "")]
     notice: String,
-    /// Takes over from the server that waits at this Unix socket, if there is one, with its port and all rooms; then waits there for
-    /// the next. Updates lose nothing that way.
+    /// Takes over the port and all rooms from the server that listens on this Unix socket, if there is one. Then listens there for
+    /// the next process. An update loses no room this way.
     #[arg(long, value_name = "SOCKET")]
     takeover: Option<PathBuf>,
-    /// Event loops; by default one for each processor that may be used.
+    /// Number of event loops. Default: one for each processor that the process may use.
     #[arg(long, value_name = "COUNT", default_value_t = 0, hide_default_value = true)]
     workers: usize,
-    /// Does not start unless every hardening measure works: no dumps, no swap, no files, no outgoing connections, filtered system calls.
+    /// Exits unless every hardening measure works: no dumps, no swap, no files, no outgoing connections, filtered system calls.
     #[arg(long)]
     require_hardening: bool,
 }
@@ -67,7 +67,7 @@ fn origin(text: &str) -> Result<String, String> {
         Some(("https" | "http", host)) if !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ']) => {
             Ok(origin.to_owned())
         }
-        _ => Err("an origin is written https://HOST or https://HOST:PORT".to_owned()),
+        _ => Err("write an origin as https://HOST or https://HOST:PORT".to_owned()),
     }
 }
 
@@ -130,7 +130,7 @@ impl Serve {
                     _ = terminate.recv() => {}
                 }
                 notify(&[NotifyState::Stopping]);
-                tracing::info!("stopping: clients are told, and everything is wiped");
+                tracing::info!("stopping: telling the clients and wiping all memory");
             };
             let relay = server.relay();
             server
@@ -171,7 +171,7 @@ fn folder_of(path: &Path) -> &Path {
 /// Tells the service manager, where there is one.
 fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        tracing::warn!(%error, "the service manager cannot be told");
+        tracing::warn!(%error, "cannot notify the service manager");
     }
 }
 
@@ -198,7 +198,7 @@ fn welcome(address: SocketAddr, pin: &str, development: bool, inherited: bool, h
          Certificate pin (SHA-256 of its public key): {pin}\n\
          {hardening}\n\
          Open a room:  subrosa chat create --as alice{}\n",
-        if inherited { "Took over from the process before.\n" } else { "" },
+        if inherited { "Took over from the previous process.\n" } else { "" },
         env!("CARGO_PKG_VERSION"),
         if here { "" } else { &server },
     )

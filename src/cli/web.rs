@@ -34,7 +34,7 @@ pub(super) struct Check {
     /// The server, such as `https://chat.example.org`.
     #[arg(value_name = "https://HOST")]
     server: Address,
-    /// The server's pin, where its certificate is not publicly trusted.
+    /// The server's pin. Needed if the certificate is not publicly trusted.
     #[arg(long, value_name = "PIN", allow_hyphen_values = true)]
     pin: Option<Pin>,
 }

@@ -25,13 +25,13 @@ pub struct Address {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
     /// Another scheme than `wss` or `https`. There is no unencrypted way to a server.
-    #[error("a server address starts with wss:// (there is no unencrypted way to a server)")]
+    #[error("a server address starts with wss:// (there are no unencrypted connections)")]
     Scheme,
     /// More than host and port: a user, a path, a query or a fragment.
-    #[error("a server address is wss://HOST:PORT and nothing more")]
+    #[error("write a server address as wss://HOST:PORT")]
     Extra,
     /// The host is neither a DNS name nor an IP address (IPv6 stands in brackets).
-    #[error("the host is neither a DNS name nor an IP address (IPv6 stands in brackets)")]
+    #[error("the host is neither a DNS name nor an IP address (write IPv6 in brackets)")]
     Host,
     /// The port is not a number from 1 to 65535.
     #[error("the port is not a number from 1 to 65535")]

@@ -39,8 +39,10 @@ pub enum ConnectError {
     /// No TCP connection.
     #[error("cannot reach the server: {0}")]
     Tcp(io::ErrorKind),
-    /// The server's key is not the pinned one: another server, a new certificate, or somebody in between.
-    #[error("the server's key is not the pinned one: another server, a new certificate, or somebody in between")]
+    /// The server's key does not match the pin: another server, a new key, or an attacker in between.
+    #[error(
+        "the server's key does not match the pin: it is another server, it has a new key, or somebody intercepts the connection"
+    )]
     PinMismatch,
     /// No authority that this machine trusts vouches for the server's certificate.
     #[error("the server's certificate is not trusted ({0}); if it is your own server, give its pin")]
@@ -52,7 +54,7 @@ pub enum ConnectError {
     #[error("the server refused the connection (HTTP status {0})")]
     Status(u16),
     /// What answers is no server of this protocol.
-    #[error("what answers there is no subrosa server")]
+    #[error("this is not a subrosa server")]
     NotSubrosa,
     /// The server speaks another version of the protocol.
     #[error("the server speaks version {0} of the protocol, this client version {VERSION}")]
@@ -128,12 +130,12 @@ fn tls_error(error: io::Error) -> ConnectError {
 
 fn certificate_error(reason: &CertificateError) -> String {
     match reason {
-        CertificateError::UnknownIssuer => "nobody known vouches for it".to_owned(),
+        CertificateError::UnknownIssuer => "its issuer is unknown".to_owned(),
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => "it has expired".to_owned(),
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             "it is for another name".to_owned()
         }
-        CertificateError::Other(_) => "it is not one that authorities issue".to_owned(),
+        CertificateError::Other(_) => "it is not a valid server certificate".to_owned(),
         other => other.to_string(),
     }
 }

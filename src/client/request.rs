@@ -37,7 +37,7 @@ pub enum RequestError {
     #[error("the server did not answer in time")]
     Timeout,
     /// The command is larger than the server takes (`frame_bytes`); it was not sent.
-    #[error("that is more than the server takes at once")]
+    #[error("the command exceeds the server's limit")]
     TooLarge,
     /// The answer was among events that the server could not keep while the connection was away. Whether the command was carried out is
     /// not known, and repeating it could do harm.
@@ -68,10 +68,10 @@ pub enum End {
     #[error("the connection is closed")]
     Closed,
     /// The server does not know the session any more: it was away for longer than the server keeps one, or the server was started anew.
-    #[error("the connection was away for too long; the server has given up this membership")]
+    #[error("the server has given up this membership: the connection was away for too long, or too much waited for it")]
     SessionLost,
     /// The server closed the connection for good.
-    #[error("the server ended the connection for good ({reason}, code {code})")]
+    #[error("the server closed the connection for good ({reason}, code {code})")]
     ServerClosed {
         /// The WebSocket close code.
         code: u16,
@@ -79,7 +79,7 @@ pub enum End {
         reason: String,
     },
     /// The server broke the protocol.
-    #[error("the server sent something that is not of the protocol")]
+    #[error("the server sent an invalid frame")]
     Protocol,
 }
 

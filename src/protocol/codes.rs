@@ -85,9 +85,9 @@ impl ErrorCode {
         match self {
             Self::BadJson => "the frame is not a JSON object with a string \"cmd\"",
             Self::BinaryFrame => "binary frames are not part of the protocol; send JSON as text",
-            Self::TooLarge => "the frame is larger than the server takes",
+            Self::TooLarge => "the frame is larger than the limit",
             Self::UnknownCommand => "there is no such command",
-            Self::BadRequest => "a field is missing, doubled, of the wrong type or out of range",
+            Self::BadRequest => "a field is missing, occurs twice, has the wrong type or is out of range",
             Self::Denied => "no such room, not a member of it, or the key does not open it",
             Self::NotOwner => "only the room's owner may do this",
             Self::BadPublicKey => {
@@ -96,12 +96,12 @@ impl ErrorCode {
             Self::AlreadyMember => "this connection is a member of the room already",
             Self::Absent => "that user is not in the room",
             Self::DuplicateRecipient => "a recipient is named twice",
-            Self::TooLong => "a name is longer than its bound",
-            Self::CardTooLarge => "the card is larger than its bound",
+            Self::TooLong => "a name is longer than the limit",
+            Self::CardTooLarge => "the card is larger than the limit",
             Self::RoomFull => "the room is full",
-            Self::TooManyKeys => "the room has as many unspent keys as it may have",
-            Self::TooManyRooms => "this connection is in as many rooms as it may be",
-            Self::ServerFull => "the server has as many rooms as it may have",
+            Self::TooManyKeys => "the room has the maximum number of unspent keys",
+            Self::TooManyRooms => "this connection is in the maximum number of rooms",
+            Self::ServerFull => "the server has the maximum number of rooms",
             Self::Stopping => "the server is stopping",
         }
     }

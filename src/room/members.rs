@@ -16,7 +16,7 @@ use crate::secret::{Tag, Token};
 pub struct RoomOptions {
     /// Most members.
     pub max_members: usize,
-    /// When the room's time is up.
+    /// When the room's lifetime ends.
     pub expires_at: Option<Millis>,
     /// What becomes of it when its owner leaves.
     pub owner_leaves: OwnerLeaves,

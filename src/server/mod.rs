@@ -156,7 +156,7 @@ impl Server {
             // Nobody accepts and nobody watches the clock meanwhile.
             match hand_over(successor, &listener, relay.clone(), workers.handle()).await {
                 Ok(()) => break,
-                Err(error) => tracing::warn!(%error, "the takeover failed; this process goes on serving"),
+                Err(error) => tracing::warn!(%error, "the take-over failed; this process continues to serve"),
             }
         }
         let handed_over = relay.is_handed_over();

@@ -65,7 +65,7 @@ pub enum TakeoverError {
     #[error(transparent)]
     State(#[from] RestoreError),
     /// The conversation broke off.
-    #[error("the takeover broke off: {0}")]
+    #[error("the take-over was interrupted: {0}")]
     Io(#[from] io::Error),
 }
 

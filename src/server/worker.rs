@@ -77,7 +77,7 @@ impl Workers {
     pub(super) fn join(self) {
         for thread in self.threads {
             if thread.join().is_err() {
-                tracing::error!("an event loop ended by a fault of its own");
+                tracing::error!("an event loop ended because of an internal error");
             }
         }
     }
@@ -295,7 +295,7 @@ impl Worker {
         self.attended += 1;
         let done = catch_unwind(AssertUnwindSafe(|| act(connection, scratch)));
         if done.is_err() {
-            tracing::error!("serving a connection failed by a fault of this server; the connection is dropped");
+            tracing::error!("an internal error ended a connection");
             self.drop_connection(slot);
         }
         done.ok()

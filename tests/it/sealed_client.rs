@@ -40,7 +40,7 @@ async fn two_talk_and_a_spent_link_is_refused() {
 
     let refused = SealedRoom::join(spent, "carol").await;
     assert!(matches!(refused, Err(EnterError::InviteRefused)), "{refused:?}");
-    assert!(refused.unwrap_err().to_string().starts_with("the invite was not accepted:"));
+    assert!(refused.unwrap_err().to_string().starts_with("the server did not accept the invite:"));
 
     bob.leave().await.unwrap();
     assert_eq!(ended(&mut at_bob).await, RoomEnd::Left);

@@ -5,7 +5,7 @@
 /// # Errors
 /// A sentence for the user.
 pub(super) fn seconds(text: &str) -> Result<u32, String> {
-    let wrong = || "write a span of time as 30s, 10m, 2h or 7d".to_owned();
+    let wrong = || "write a time span as 30s, 10m, 2h or 7d".to_owned();
     let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
     let unit = match unit {
@@ -18,7 +18,7 @@ pub(super) fn seconds(text: &str) -> Result<u32, String> {
     let number: u32 = number.parse().map_err(|_| wrong())?;
     match number.checked_mul(unit) {
         Some(seconds @ 1..=315_360_000) => Ok(seconds),
-        _ => Err("a span of time lies between a second and ten years".to_owned()),
+        _ => Err("a time span is between one second and ten years".to_owned()),
     }
 }
 

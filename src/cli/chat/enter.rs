@@ -32,7 +32,7 @@ pub(super) async fn create(options: Create) -> Result<(SealedRoom, RoomEvents), 
     let shown = server.to_string();
     SealedRoom::create(Config::new(server, trust), &options.name, new)
         .await
-        .map_err(|error| format!("no room on {shown}: {error}").into())
+        .map_err(|error| format!("cannot open a room on {shown}: {error}").into())
 }
 
 pub(super) async fn join(options: Join, input: &mut Input) -> Result<(SealedRoom, RoomEvents), Failure> {
@@ -66,5 +66,5 @@ fn development_pin(file: &Path) -> Result<Pin, Failure> {
     let certificate = rustls_pemfile::certs(&mut pem.as_slice()).next().and_then(Result::ok);
     certificate
         .and_then(|certificate| pin_of(&certificate))
-        .ok_or_else(|| format!("{} holds no certificate; {hint}", file.display()).into())
+        .ok_or_else(|| format!("{} contains no certificate; {hint}", file.display()).into())
 }

@@ -38,17 +38,17 @@ pub(super) enum Line<'a> {
 
 /// What `/help` shows.
 pub(super) const HELP: &str = "\
-Type to talk; a line that starts with // is said with one / in front.
+Type to talk. To begin a message with /, type //.
   /invite [--forever] [--expires 10m]  make a link for one person, or for all who have it
   /members                             who is here, with fingerprints
-  /verify NAME [WORDS]                 make sure that NAME is who you think
-  /tell NAME TEXT                      say something to NAME alone
-  /remove NAME                         put NAME out and change the room's secret (owner)
+  /verify NAME [WORDS]                 check the fingerprint of NAME
+  /tell NAME TEXT                      send TEXT to NAME only
+  /remove NAME                         remove NAME and change the room's secret (owner)
   /owner NAME                          hand the room over (owner)
-  /rekey                               change the room's secret; older links die (owner)
-  /reset-keys                          make all invite links that were not used useless (owner)
-  /leave                               leave; what was said is gone
-  /help                                this";
+  /rekey                               change the room's secret; older links stop working (owner)
+  /reset-keys                          ask the server to forget all unused links (owner)
+  /leave                               leave the room; its messages are gone
+  /help                                show this list";
 
 /// The names of all commands.
 const COMMANDS: [&str; 10] =
@@ -70,7 +70,7 @@ pub(super) fn parse(line: &str) -> Result<Line<'_>, String> {
     let (name, rest) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
     let rest = rest.trim();
     let needs = |usage: &str| if rest.is_empty() { Err(format!("write /{name} {usage}")) } else { Ok(rest) };
-    let alone = |line| if rest.is_empty() { Ok(line) } else { Err(format!("/{name} stands alone")) };
+    let alone = |line| if rest.is_empty() { Ok(line) } else { Err(format!("/{name} takes no argument")) };
     match name {
         "invite" => invite(rest),
         "members" => alone(Line::Members),
@@ -149,7 +149,7 @@ mod tests {
         assert!(parse("/rekei").unwrap_err().contains("/rekey?"));
         assert!(parse("/").unwrap_err().contains("/help"));
         assert!(parse("/tell").unwrap_err().contains("NAME TEXT"));
-        assert!(parse("/leave now").unwrap_err().contains("alone"));
+        assert!(parse("/leave now").unwrap_err().contains("no argument"));
         assert!(parse("/invite bob").is_err() && parse("/invite --expires").is_err());
     }
 

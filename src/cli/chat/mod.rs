@@ -45,16 +45,16 @@ struct Create {
     /// The room's name; the server does not learn it.
     #[arg(long = "name", value_name = "ROOM", default_value = "")]
     room_name: String,
-    /// The server, such as wss://chat.example.org. Without it, the one on this machine, by the development certificate in certs/.
+    /// The server, such as wss://chat.example.org. Default: the server on this machine with the development certificate in certs/.
     #[arg(long, value_name = "wss://HOST:PORT")]
     server: Option<Address>,
-    /// SHA-256 of the server's public key, where no authority vouches for it. `subrosa serve` prints it.
+    /// The server's pin: the SHA-256 of its public key, as `subrosa serve` prints it. Needed if the certificate is not publicly trusted.
     #[arg(long, value_name = "PIN", allow_hyphen_values = true)]
     pin: Option<Pin>,
-    /// The room's life, such as 30m, 2h or 7d.
+    /// The room's lifetime, such as 30m, 2h or 7d.
     #[arg(long, value_name = "SPAN", value_parser = duration::seconds)]
     expires: Option<u32>,
-    /// What becomes of the room when you leave.
+    /// What happens to the room when you leave.
     #[arg(long, value_enum, default_value_t = AfterOwner::Close)]
     owner_leaves: AfterOwner,
     /// Plain lines instead of a full screen; the only way for now.
@@ -65,9 +65,9 @@ struct Create {
 /// What becomes of a room whose owner leaves.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum AfterOwner {
-    /// It ends.
+    /// The room ends.
     Close,
-    /// The longest-standing member owns it.
+    /// The member with the longest membership becomes the owner.
     Transfer,
 }
 

@@ -45,7 +45,7 @@ pub(super) async fn talk<O: Write, E: Write>(
         let done = tokio::select! {
             event = events.next() => match event {
                 Some(RoomEvent::Ended(RoomEnd::Left)) if failed && to_the_end => {
-                    return Err("not every line was sent or done".into());
+                    return Err("some lines were not sent or had no effect".into());
                 }
                 Some(RoomEvent::Ended(end)) => return ended(&mut terminal, end),
                 Some(event) => {
@@ -142,7 +142,7 @@ fn settling(room: SealedRoom) -> Doing {
         leaving(room).await;
         match settled {
             Ok(_) => Vec::new(),
-            Err(_) => vec![Shown::NotDone("the server did not answer everything in time".to_owned())],
+            Err(_) => vec![Shown::NotDone("the server did not answer all commands in time".to_owned())],
         }
     })
 }
@@ -183,7 +183,7 @@ fn show<O: Write, E: Write>(terminal: &mut Terminal<O, E>, event: RoomEvent) -> 
         RoomEvent::Joined { who, live: true } => terminal.event(&format!("{} came in", who.name)),
         RoomEvent::Joined { who, live: false } => terminal.event(&format!("{} is here", who.name)),
         RoomEvent::NotHereYet => {
-            terminal.status("someone is about to come in; nothing is sent to them before their identity is known")
+            terminal.status("someone is joining; your client sends them nothing until it knows their identity")
         }
         RoomEvent::Left { name, reason, .. } => terminal.event(&match reason {
             LeaveReason::Left => format!("{name} left"),
@@ -203,17 +203,17 @@ fn show<O: Write, E: Write>(terminal: &mut Terminal<O, E>, event: RoomEvent) -> 
             NotSent::RecipientGone => "not sent: they have left",
             NotSent::Refused => "not sent: the server refused it",
         }),
-        RoomEvent::InviteFailed(_) => terminal.status("the server gave no key for an invite"),
-        RoomEvent::OwnerChanged { me: true, .. } => terminal.event("the room is yours now"),
+        RoomEvent::InviteFailed(_) => terminal.status("the server issued no key for the invite"),
+        RoomEvent::OwnerChanged { me: true, .. } => terminal.event("you own the room now"),
         RoomEvent::OwnerChanged { owner, .. } => terminal.event(&format!("{} owns the room now", owner.name)),
         RoomEvent::HandOverFailed => terminal.status("the room could not be handed over"),
-        RoomEvent::Rekeyed { .. } => terminal.event("the room has a new secret; older links are dead"),
+        RoomEvent::Rekeyed { .. } => terminal.event("the room has a new secret; older links no longer work"),
         RoomEvent::RekeyUndelivered(names) => {
             terminal.alarm(&format!("the new secret did not reach {}", names.join(", ")))
         }
-        RoomEvent::Gap => terminal.event("the server could not keep everything while the connection was away"),
+        RoomEvent::Gap => terminal.event("some messages were lost while the connection was away"),
         RoomEvent::Alarm(alarm) => terminal.alarm(&alarm.to_string()),
-        RoomEvent::Away => terminal.status("connection lost; trying to get it back …"),
+        RoomEvent::Away => terminal.status("connection lost; reconnecting …"),
         RoomEvent::Back => terminal.status("connected again"),
         // The loop deals with it.
         RoomEvent::Ended(_) => Ok(()),

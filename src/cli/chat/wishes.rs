@@ -67,7 +67,9 @@ async fn try_obey(room: &SealedRoom, line: &str) -> Result<Vec<Shown>, NotDone> 
         Line::Rekey => room.rekey().await?,
         Line::ResetKeys => {
             room.reset_keys().await?;
-            return status("the server was told to forget all unused links; /rekey makes it hold even if it does not");
+            return status(
+                "asked the server to forget all unused links; use /rekey if you do not trust the server to do it",
+            );
         }
         Line::Leave => return Ok(vec![Shown::Leave]),
         Line::Help => return status(HELP),
@@ -104,9 +106,9 @@ async fn verify(room: &SealedRoom, rest: &str) -> Result<Vec<Shown>, NotDone> {
     let text = if typed.is_empty() {
         let mine = room.members().await?.me.fingerprint.words().join(" ");
         format!(
-            "Ask {name}, by voice or in person, for the six words beside \"you\" in their /members, and type what you hear:\n  \
+            "Ask {name}, by voice or in person, for the six words beside \"you\" in their /members. Type what you hear:\n  \
              /verify {name} WORD WORD WORD WORD WORD WORD\n\
-             Your own words, for {name} to type, are\n  {mine}"
+             Your own words, for {name} to type:\n  {mine}"
         )
     } else if typed.split_whitespace().map(str::to_lowercase).eq(fingerprint.words())
         || typed.split_whitespace().eq(fingerprint.groups())
@@ -115,8 +117,8 @@ async fn verify(room: &SealedRoom, rest: &str) -> Result<Vec<Shown>, NotDone> {
         format!("{name} is verified")
     } else {
         format!(
-            "{name} is NOT verified: those are not the words of this member. If {name} really read them out, somebody is \
-             between you."
+            "{name} is NOT verified: those are not the words of this member. If {name} really read them out, somebody \
+             intercepts the connection."
         )
     };
     Ok(vec![Shown::Status(text)])

@@ -31,7 +31,9 @@ pub enum EnterError {
     #[error(transparent)]
     Sealed(#[from] SealedError),
     /// The server does not take the invite.
-    #[error("the invite was not accepted: it was used already, has run out or was withdrawn, or the room is gone")]
+    #[error(
+        "the server did not accept the invite: it was used already, has expired or was revoked, or the room has ended"
+    )]
     InviteRefused,
     /// The server refused for another reason.
     #[error("the server refused: {0}")]
@@ -43,7 +45,7 @@ pub enum EnterError {
     #[error("the server did not answer in time")]
     Timeout,
     /// The server answered something else.
-    #[error("the server gave an answer that does not fit")]
+    #[error("the server sent an unexpected answer")]
     Unexpected,
 }
 

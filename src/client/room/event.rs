@@ -148,7 +148,7 @@ pub enum RoomEnd {
     #[error("the owner removed you from the room")]
     Removed,
     /// The server gave the membership up.
-    #[error("the server gave up your membership because the connection was away for too long")]
+    #[error("the server gave up your membership: the connection was away for too long, or too much waited for it")]
     Lost,
     /// The room is no more.
     #[error("{}", closed(.0))]
@@ -160,7 +160,7 @@ pub enum RoomEnd {
 
 fn closed(reason: &Option<RoomClosedReason>) -> &'static str {
     match reason {
-        Some(RoomClosedReason::Expired) => "the room's time is up",
+        Some(RoomClosedReason::Expired) => "the room's lifetime has ended",
         Some(RoomClosedReason::OwnerLeft) => "the room ended because its owner left",
         Some(RoomClosedReason::Closed) | None => "the owner closed the room",
     }

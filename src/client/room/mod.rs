@@ -55,13 +55,13 @@ pub enum RoomError {
     #[error(transparent)]
     Intent(#[from] IntentError),
     /// The server gave no key for the invite.
-    #[error("the server gave no key for an invite")]
+    #[error("the server issued no key for the invite")]
     NoInvite,
     /// The membership is over.
     #[error("you are not in the room any more")]
     Over,
     /// Not done in time.
-    #[error("it took too long; the connection may be away")]
+    #[error("it took too long; the connection may be lost")]
     Timeout,
 }
 

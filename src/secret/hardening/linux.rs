@@ -56,7 +56,7 @@ fn lock_memory() -> Result<String, String> {
     if locked::works() {
         Ok("keys and tokens on locked pages".to_owned())
     } else {
-        Err("no memory may be locked; raise LimitMEMLOCK (ulimit -l)".to_owned())
+        Err("the process may not lock memory; raise LimitMEMLOCK (ulimit -l)".to_owned())
     }
 }
 
@@ -74,7 +74,7 @@ fn confine(sockets: Option<&Path>) -> Result<String, String> {
     match status.ruleset {
         RulesetStatus::NotEnforced => Err("Landlock enforces nothing".to_owned()),
         RulesetStatus::PartiallyEnforced if effective_abi < ABI::V4 => {
-            Err(format!("Landlock ABI {effective_abi} shuts off files, but not connections"))
+            Err(format!("Landlock ABI {effective_abi} blocks files, but not connections"))
         }
         _ => Ok(format!("no files and no outgoing connections (Landlock ABI {effective_abi})")),
     }
