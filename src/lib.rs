@@ -2,6 +2,7 @@
 //!
 //! The modules stand in the order in which they may use each other, ground floor first:
 //!
+//! - `sync`: locking
 //! - [`secret`]: values that wipe themselves
 //! - [`protocol`]: what goes over the wire, as types
 //! - [`room`]: rooms, members, join keys and resume windows as pure data; time is passed in
@@ -31,6 +32,7 @@ pub mod sealed;
 pub mod secret;
 #[cfg(feature = "server")]
 pub mod server;
+mod sync;
 
 /// The README's example, which the documentation tests run.
 #[cfg(all(doctest, feature = "client", feature = "server"))]

@@ -4,23 +4,17 @@
 #[path = "support/keys.rs"]
 mod keys;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use keys::public_key;
 use serde_json::{Value, json};
+use subrosa::protocol::frame::read_server_frame;
 use subrosa::protocol::limits::Limits;
-use subrosa::relay::{ConnectionId, Relay, Session, Stats, Wake};
+use subrosa::relay::{Attached, Ending, Relay, Stats, Woken};
 
 const MEMBERS: usize = 20;
 const MB: usize = 1024 * 1024;
-
-/// Nobody writes for these connections but the test.
-struct Nobody;
-
-impl Wake for Nobody {
-    fn wake(&self, _: ConnectionId) {}
-}
 
 /// Resident memory of this process, in bytes.
 fn resident() -> usize {
@@ -29,39 +23,41 @@ fn resident() -> usize {
     line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
 }
 
-struct Peer {
-    connection: ConnectionId,
-    session: Arc<Session>,
-}
+/// A connection. Nobody writes for it but the test.
+struct Peer(Mutex<Attached>);
 
 impl Peer {
     fn connect(relay: &Arc<Relay>) -> Self {
         static CONNECTIONS: AtomicU64 = AtomicU64::new(1);
-        let connection = CONNECTIONS.fetch_add(1, Ordering::Relaxed);
-        let peer = Self { connection, session: relay.connect(connection, Arc::new(Nobody)) };
+        let peer = Self(Mutex::new(relay.greet(CONNECTIONS.fetch_add(1, Ordering::Relaxed))));
         peer.read();
         peer
+    }
+
+    fn attached(&self) -> MutexGuard<'_, Attached> {
+        self.0.lock().unwrap()
     }
 
     /// Reads everything: how many frames, and the last.
     fn read(&self) -> (u64, Value) {
         let (mut count, mut last) = (0, Vec::new());
-        let taken = self.session.take(self.connection, |frame| {
+        let taken = self.attached().take(|frame| {
             count += 1;
             last = frame.parts().concat();
             true
         });
         taken.unwrap();
-        let start = match last.get(1) {
-            Some(126) => 4,
-            Some(127) => 10,
-            _ => 2,
-        };
-        (count, last.get(start..).map_or(Value::Null, |text| serde_json::from_slice(text).unwrap()))
+        let last =
+            read_server_frame(&last).map_or(Value::Null, |(_, text)| serde_json::from_slice(&last[text]).unwrap());
+        (count, last)
     }
 
     fn say(&self, cmd: &str, data: Value) {
-        self.session.handle(self.connection, &json!({"cmd": cmd, "data": data}).to_string());
+        self.attached().handle(&json!({"cmd": cmd, "data": data}).to_string(), &mut Woken::new());
+    }
+
+    fn disconnected(&self, ending: Ending) {
+        self.attached().disconnected(ending, &mut Woken::new());
     }
 
     fn ask(&self, cmd: &str, data: Value) -> Value {
@@ -101,7 +97,7 @@ fn drop_them_all(relay: &Arc<Relay>, count: usize, budget: usize) -> [usize; 3] 
     assert_eq!(relay.stats().window_bytes, 0);
     let connected = resident();
     for (member, _) in rooms.iter().flat_map(|(_, _, members)| members) {
-        member.session.disconnected(member.connection, false);
+        member.disconnected(Ending::Lost);
     }
     assert_eq!(relay.stats().away, clients);
     let (mut most, mut most_resident) = (0, 0);
@@ -119,11 +115,11 @@ fn drop_them_all(relay: &Arc<Relay>, count: usize, budget: usize) -> [usize; 3] 
     assert!(most <= budget, "{most} bytes in all windows");
     assert!(most > budget / 2, "the windows were never full");
     assert_eq!(relay.stats().away, clients, "nobody has to go for messages' sake");
-    relay.expire(relay.now() + relay.limits().resume_window_s * 1_000 + 1);
+    relay.expire(relay.now() + relay.limits().resume_window_s * 1_000 + 1, &mut Woken::new());
     let stats = relay.stats();
     assert_eq!((stats.away, stats.window_bytes, stats.members, stats.sessions), (0, 0, count, count));
     for (owner, _, _) in rooms {
-        owner.session.disconnected(owner.connection, false);
+        owner.disconnected(Ending::Lost);
     }
     assert_eq!(relay.stats(), Stats::default());
     relay.check_consistency().unwrap();

@@ -4,9 +4,9 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use subrosa::protocol::frame::{Opcode, read_client_frame, unmask, write_server_header};
+use subrosa::protocol::frame::{Opcode, read_client_frame, read_server_frame, unmask, write_client_frame};
 use subrosa::protocol::limits::Limits;
-use subrosa::relay::{ConnectionId, Relay, Session, Wake};
+use subrosa::relay::{Attached, Relay, Woken};
 
 use super::payload;
 
@@ -15,19 +15,10 @@ const PUBLIC_KEY: &str = include_str!("../../bench/src/wire/public_key.pem");
 /// A recipient's own part of a packet: a wrapped key in base64.
 const KEY_CHARS: usize = 520;
 
-/// Nobody sleeps here.
-struct Awake;
-
-impl Wake for Awake {
-    fn wake(&self, connection: ConnectionId) {
-        black_box(connection);
-    }
-}
-
-/// A connection, its session, and the buffer that stands for its socket.
+/// A connection, and the buffer in the place of its socket.
 struct Member {
-    connection: ConnectionId,
-    session: Arc<Session>,
+    attached: Attached,
+    woken: Woken,
     user: String,
     written: Vec<u8>,
 }
@@ -37,7 +28,7 @@ impl Member {
     fn write(&mut self) {
         self.written.clear();
         let written = &mut self.written;
-        let taken = self.session.take(self.connection, |frame| {
+        let taken = self.attached.take(|frame| {
             for part in frame.parts() {
                 written.extend_from_slice(part);
             }
@@ -48,42 +39,40 @@ impl Member {
     }
 
     /// What a connection does with bytes that came: frame, text, command.
-    fn receive(&self, buffer: &mut [u8]) {
+    fn receive(&mut self, buffer: &mut [u8]) {
         let frame = read_client_frame(buffer, 1 << 24).expect("a frame").expect("a whole frame");
         let payload = &mut buffer[frame.payload];
         unmask(payload, frame.mask);
-        let outcome = self.session.handle(self.connection, std::str::from_utf8(payload).expect("text"));
+        let outcome = self.attached.handle(std::str::from_utf8(payload).expect("text"), &mut self.woken);
         black_box(outcome.bytes_out);
+        black_box(&self.woken);
+        self.woken.clear();
     }
 
     /// Throws away what waits.
-    fn forget(&self) {
-        assert!(self.session.take(self.connection, |_| true).is_ok());
+    fn forget(&mut self) {
+        assert!(self.attached.take(|_| true).is_ok());
     }
 
     /// Asks and returns the answer, which is the last thing told.
     fn ask(&mut self, cmd: &str, data: Value) -> Value {
         // With an id every command is answered.
-        self.session.handle(self.connection, &json!({"cmd": cmd, "id": "7", "data": data}).to_string());
+        self.attached.handle(&json!({"cmd": cmd, "id": "7", "data": data}).to_string(), &mut self.woken);
+        self.woken.clear();
         let mut last = Vec::new();
-        let taken = self.session.take(self.connection, |frame| {
+        let taken = self.attached.take(|frame| {
             last = frame.parts().concat();
             true
         });
         assert!(taken.is_ok());
-        let header = match last[1] {
-            126 => 4,
-            127 => 10,
-            _ => 2,
-        };
-        serde_json::from_slice(&last[header..]).expect("an answer in JSON")
+        let (_, payload) = read_server_frame(&last).expect("a frame");
+        serde_json::from_slice(&last[payload]).expect("an answer in JSON")
     }
 }
 
 /// A relay with one room of interest.
 struct World {
     relay: Arc<Relay>,
-    wake: Arc<Awake>,
     members: Vec<Member>,
     room: String,
     key: String,
@@ -94,8 +83,7 @@ impl World {
     fn new(members: usize) -> Self {
         let limits = Limits::from_settings(["queue_bytes=1000000000", "window_bytes=1000000000"]).expect("limits");
         let relay = Relay::new(limits, String::new());
-        let mut world =
-            Self { relay, wake: Arc::new(Awake), members: Vec::new(), room: String::new(), key: String::new() };
+        let mut world = Self { relay, members: Vec::new(), room: String::new(), key: String::new() };
         let mut owner = world.connect();
         (world.room, world.key) = world.create_room(&mut owner);
         world.members.push(owner);
@@ -104,14 +92,14 @@ impl World {
             member.user = world.join(&mut member);
             world.members.push(member);
         }
-        world.members.iter().for_each(Member::forget);
+        world.members.iter_mut().for_each(Member::forget);
         world
     }
 
     fn connect(&self) -> Member {
         let connection = self.members.len() as u64 + 1;
-        let session = self.relay.connect(connection, self.wake.clone());
-        Member { connection, session, user: String::new(), written: Vec::new() }
+        let attached = self.relay.greet(connection);
+        Member { attached, woken: Woken::new(), user: String::new(), written: Vec::new() }
     }
 
     fn create_room(&self, owner: &mut Member) -> (String, String) {
@@ -160,14 +148,8 @@ impl World {
 
 /// A client's frame.
 pub(super) fn masked(text: &str) -> Vec<u8> {
-    let mask = [0x12, 0x34, 0x56, 0x78];
     let mut out = Vec::new();
-    write_server_header(&mut out, Opcode::Text, text.len());
-    out[1] |= 0x80;
-    out.extend_from_slice(&mask);
-    let start = out.len();
-    out.extend_from_slice(text.as_bytes());
-    unmask(&mut out[start..], mask);
+    write_client_frame(&mut out, true, Opcode::Text, [0x12, 0x34, 0x56, 0x78], text.as_bytes());
     out
 }
 
@@ -216,7 +198,7 @@ pub(super) fn unicast_in_one_of_many_rooms() -> Box<dyn FnMut()> {
     other.user = world.join(&mut other);
     world.members = vec![sender, other];
     let frame = world.message(1, None, 256);
-    world.members.iter().for_each(Member::forget);
+    world.members.iter_mut().for_each(Member::forget);
     world.send(0, vec![frame], vec![1])
 }
 

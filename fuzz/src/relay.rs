@@ -4,17 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::Value;
-use subrosa::protocol::codes::LeaveReason;
-use subrosa::protocol::frame::{Opcode, read_client_frame, unmask};
+use subrosa::protocol::frame::{Opcode, read_client_frame, read_server_frame, unmask};
 use subrosa::protocol::limits::Limits;
-use subrosa::relay::{ConnectionId, Record, Relay, RestoreError, Session, Stats, Wake};
-
-/// Nobody waits to be woken: the targets read by themselves.
-struct Deaf;
-
-impl Wake for Deaf {
-    fn wake(&self, _connection: ConnectionId) {}
-}
+use subrosa::relay::{Attached, ConnectionId, Ending, Record, Relay, RestoreError, Stats, Woken};
 
 /// Small bounds, so that few commands reach them.
 fn limits() -> Limits {
@@ -35,7 +27,9 @@ fn limits() -> Limits {
 /// Connections of one relay, and the words that they have learned from it.
 struct Crowd {
     relay: Arc<Relay>,
-    sessions: Vec<(ConnectionId, Arc<Session>)>,
+    sessions: Vec<Attached>,
+    /// Never looked at: the targets read by themselves.
+    woken: Woken,
     connections: ConnectionId,
     words: HashMap<&'static str, Vec<String>>,
 }
@@ -44,36 +38,29 @@ const PUBLIC_KEY: &str = include_str!("public-key.pem");
 
 impl Crowd {
     fn new(relay: Arc<Relay>) -> Self {
-        Self { relay, sessions: Vec::new(), connections: 0, words: HashMap::new() }
+        Self { relay, sessions: Vec::new(), woken: Woken::new(), connections: 0, words: HashMap::new() }
     }
 
     fn connect(&mut self) {
         self.connections += 1;
-        let session = self.relay.connect(self.connections, Arc::new(Deaf));
-        self.sessions.push((self.connections, session));
+        self.sessions.push(self.relay.greet(self.connections));
         self.read(self.sessions.len() - 1);
     }
 
     /// Reads all that waits for a connection; every event must be JSON, and what it names can be said from now on.
     fn read(&mut self, index: usize) {
-        let (connection, session) = &self.sessions[index];
         let mut frames = Vec::new();
-        let taken = session.take(*connection, |frame| {
+        let taken = self.sessions[index].take(|frame| {
             frames.push(frame.parts().concat());
             true
         });
         for frame in frames {
-            let start = match frame[1] {
-                126 => 4,
-                127 => 10,
-                _ => 2,
-            };
-            let event: Value = serde_json::from_slice(&frame[start..]).expect("an event is JSON");
+            let (_, payload) = read_server_frame(&frame).expect("a whole frame");
+            let event: Value = serde_json::from_slice(&frame[payload]).expect("an event is JSON");
             self.learn(&event);
         }
         if taken.is_err() {
-            let (connection, session) = self.sessions.swap_remove(index);
-            session.disconnected(connection, false);
+            self.sessions.swap_remove(index).disconnected(Ending::Lost, &mut self.woken);
         }
     }
 
@@ -111,21 +98,17 @@ impl Crowd {
     }
 
     fn say(&mut self, index: usize, text: &str) {
-        let (connection, session) = &self.sessions[index];
-        let outcome = session.handle(*connection, text);
-        if let Some(resumed) = outcome.resumed {
-            let before = std::mem::replace(&mut self.sessions[index].1, resumed);
-            before.end(LeaveReason::Left);
-        }
+        self.sessions[index].handle(text, &mut self.woken);
+        self.woken.clear();
     }
 
     /// Everybody goes, and nothing may be left.
     fn end(mut self) {
         self.relay.check_consistency().unwrap_or_else(|fault| panic!("{fault}"));
-        for (connection, session) in self.sessions.drain(..) {
-            session.disconnected(connection, true);
+        for mut connection in self.sessions.drain(..) {
+            connection.disconnected(Ending::Goodbye, &mut self.woken);
         }
-        self.relay.stop();
+        self.relay.stop(&mut self.woken);
         self.relay.check_consistency().unwrap_or_else(|fault| panic!("{fault}"));
         assert_eq!(Stats { scheduled: 0, ..self.relay.stats() }, Stats::default());
     }
@@ -163,10 +146,13 @@ fn played(text: &str) -> Crowd {
             _ if crowd.sessions.is_empty() || first == b'+' => crowd.connect(),
             b'-' | b'!' => {
                 let index = rest.bytes().next().map_or(0, usize::from) % count;
-                let (connection, session) = crowd.sessions.swap_remove(index);
-                session.disconnected(connection, first == b'!');
+                let ending = if first == b'!' { Ending::Goodbye } else { Ending::Lost };
+                crowd.sessions.swap_remove(index).disconnected(ending, &mut crowd.woken);
             }
-            b'>' => crowd.relay.expire(crowd.relay.now() + rest.trim().parse::<u32>().map_or(0, u64::from)),
+            b'>' => {
+                let now = crowd.relay.now() + rest.trim().parse::<u32>().map_or(0, u64::from);
+                crowd.relay.expire(now, &mut crowd.woken);
+            }
             b'?' => crowd.read(rest.bytes().next().map_or(0, usize::from) % count),
             index => {
                 let index = usize::from(index) % count;

@@ -3,7 +3,7 @@
 use subrosa::protocol::codes::OwnerLeaves;
 use subrosa::protocol::ids::{RoomId, UserId};
 use subrosa::protocol::public_key::PublicKey;
-use subrosa::room::{Admission, Aftermath, KeyLife, Newcomer, Refusal, Room, RoomOptions, WayIn};
+use subrosa::room::{Admission, Aftermath, KeyLife, Newcomer, Refusal, Room, RoomOptions, Shown, WayIn};
 use subrosa::secret::{TagKey, Token};
 
 const MOST_MEMBERS: usize = 4;
@@ -61,7 +61,8 @@ pub(super) fn room(data: &[u8]) {
                 let index = which % once.len();
                 let key = &mut once[index];
                 let tag = tags.tag(&key.token);
-                match room.admit(WayIn::Onetime, (&tag, &key.token), newcomer(session), false, now) {
+                match room.admit(WayIn::Onetime, Shown { tag: &tag, token: &key.token }, newcomer(session), false, now)
+                {
                     Ok(Admission::New(user)) => {
                         assert!(key.works && members.len() < MOST_MEMBERS);
                         key.works = false;
@@ -78,7 +79,7 @@ pub(super) fn room(data: &[u8]) {
                 let tag = tags.tag(token);
                 let is_member = which % 5 == 0;
                 session += 1;
-                match room.admit(WayIn::Forever, (&tag, token), newcomer(session), is_member, now) {
+                match room.admit(WayIn::Forever, Shown { tag: &tag, token }, newcomer(session), is_member, now) {
                     Ok(Admission::New(user)) => {
                         assert!(
                             forever.as_ref().is_some_and(|key| key.works) && !is_member && members.len() < MOST_MEMBERS

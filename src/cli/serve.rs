@@ -141,7 +141,7 @@ impl Serve {
                 })
                 .run(stop)
                 .await?;
-            tracing::info!("stopped{}", if relay.is_handed_over() { ": another process has taken over" } else { "" });
+            tracing::info!("stopped{}", if relay.is_taken_over() { ": another process has taken over" } else { "" });
             Ok(())
         })
     }

@@ -1,7 +1,8 @@
-//! WebSocket framing (RFC 6455 §5): reading a client's frames out of a buffer, writing a server's.
+//! WebSocket framing (RFC 6455 §5): a client's frames are read out of a buffer, a server's are written.
 //!
-//! The relay frames data itself because it owns the buffers: a frame is read in place, and an event that many members get is
-//! framed once.
+//! The relay frames data itself because it owns the buffers: a frame is read in place, and an event for many members is
+//! framed once. [`write_client_frame`] and [`read_server_frame`] are the client's half, for programs that speak to a server
+//! without a WebSocket library: tests and load generators.
 
 use std::ops::Range;
 
@@ -151,6 +152,33 @@ pub fn unmask(payload: &mut [u8], mask: [u8; 4]) {
     }
 }
 
+/// Appends a client's frame: header, masking key, masked payload (RFC 6455 §5.3).
+pub fn write_client_frame(out: &mut Vec<u8>, fin: bool, opcode: Opcode, mask: [u8; 4], payload: &[u8]) {
+    let header = out.len();
+    write_server_header(out, opcode, payload.len());
+    if !fin {
+        out[header] &= 0x7f;
+    }
+    out[header + 1] |= 0x80;
+    out.extend_from_slice(&mask);
+    let start = out.len();
+    out.extend_from_slice(payload);
+    unmask(&mut out[start..], mask);
+}
+
+/// Reads the first byte and the payload's place of a server's frame at the start of `buffer`; `None` while the frame is
+/// incomplete. The frame is taken to be well formed.
+pub fn read_server_frame(buffer: &[u8]) -> Option<(u8, Range<usize>)> {
+    let [first, second, rest @ ..] = buffer else { return None };
+    let (length, start) = match second & 0x7f {
+        126 => (u64::from(u16::from_be_bytes(*rest.first_chunk()?)), 4),
+        127 => (u64::from_be_bytes(*rest.first_chunk()?), 10),
+        short => (u64::from(short), 2),
+    };
+    let end = usize::try_from(length).ok()?.checked_add(start)?;
+    (end <= buffer.len()).then_some((*first, start..end))
+}
+
 /// Length of the header that [`write_server_header`] writes, in bytes.
 fn server_header_len(length: usize) -> usize {
     match length {
@@ -233,25 +261,12 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn client_frame(fin: bool, opcode: Opcode, mask: [u8; 4], payload: &[u8]) -> Vec<u8> {
-        let mut out = Vec::new();
-        write_server_header(&mut out, opcode, payload.len());
-        if !fin {
-            out[0] &= 0x7f;
-        }
-        out[1] |= 0x80;
-        out.extend_from_slice(&mask);
-        let start = out.len();
-        out.extend_from_slice(payload);
-        unmask(&mut out[start..], mask);
-        out
-    }
-
     proptest! {
         #[test]
         fn reads_what_a_client_writes(length in prop_oneof![0usize..300, 65_500usize..65_600], mask: [u8; 4], fin: bool) {
             let payload: Vec<u8> = (0..length).map(|i| i as u8).collect();
-            let mut bytes = client_frame(fin, Opcode::Text, mask, &payload);
+            let mut bytes = Vec::new();
+            write_client_frame(&mut bytes, fin, Opcode::Text, mask, &payload);
             let frame = read_client_frame(&bytes, length).unwrap().unwrap();
             prop_assert_eq!(frame.fin, fin);
             prop_assert_eq!(frame.payload.end, bytes.len());
@@ -267,6 +282,16 @@ mod tests {
             if let Ok(Some(frame)) = read_client_frame(&bytes, bound) {
                 prop_assert!(frame.payload.len() <= bound);
             }
+        }
+    }
+
+    #[test]
+    fn a_client_reads_what_the_server_writes() {
+        for length in [0, 125, 126, 65_535, 65_536] {
+            let frame = TextFrame::text(&vec![b'x'; length]).parts().concat();
+            let (first, payload) = read_server_frame(&frame).unwrap();
+            assert_eq!((first, payload.len(), payload.end), (0x81, length, frame.len()));
+            assert_eq!(read_server_frame(&frame[..frame.len() - 1]), None);
         }
     }
 

@@ -10,10 +10,10 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// Length of a written id in characters.
-pub const ID_CHARS: usize = 32;
+/// Length of a written id in characters; keys and tokens are written the same way.
+pub const ID_CHARS: usize = crate::secret::TOKEN_CHARS;
 /// Length of an id in random bytes.
-pub const ID_BYTES: usize = 24;
+pub const ID_BYTES: usize = crate::secret::TOKEN_BYTES;
 
 /// Fills an array from the operating system's generator.
 ///

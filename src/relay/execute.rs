@@ -1,13 +1,28 @@
-//! From a text frame to what it does: reads the command, sends it to its part of the relay, answers refusals.
+//! From a text frame to its effect: reads the command, runs it in its part of the relay, answers refusals.
 
 use std::sync::Arc;
 
-use super::lock;
-use super::session::{Acting, ConnectionId, Outcome, Session};
+use super::outbox::{ConnectionId, Woken};
+use super::session::{Acting, Session};
 use crate::protocol::codes::ErrorCode;
 use crate::protocol::command::{self, Command, Request};
 use crate::protocol::event::{Event, InRoom, Refusal, RefusalData};
 use crate::protocol::ids::RoomId;
+use crate::sync::lock;
+
+/// What a command cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Bytes handed to other members, for the rate limit.
+    pub bytes_out: usize,
+}
+
+/// The answer to a frame that is no command, and its id.
+pub(super) fn refusal(refused: command::Refused) -> (Event, Option<String>) {
+    let command = refused.command.map(str::to_owned);
+    let data = RefusalData::new(refused.code, refused.room_id, refused.field.as_deref());
+    (Event::Error(Refusal { command, data }), refused.id)
+}
 
 /// A refusal with the field that is to blame, if one is.
 pub(super) struct Refused {
@@ -27,62 +42,76 @@ pub(super) fn refused(code: ErrorCode, field: &'static str) -> Refused {
 }
 
 impl Session {
-    /// Carries out one text frame of `connection` and answers it. Nothing happens when the session has moved to another connection: the
-    /// client repeats there what was not answered.
-    pub fn handle(self: &Arc<Self>, connection: ConnectionId, text: &str) -> Outcome {
-        let serves = lock(&self.serves);
-        if *serves != connection {
-            return Outcome::default();
-        }
-        let Request { id, command } = match command::parse(text, &self.relay.limits) {
-            Ok(request) => request,
+    /// Runs one text frame of `connection` and answers it. Nothing happens when the session has moved to another connection.
+    pub(super) fn handle(self: &Arc<Self>, connection: ConnectionId, text: &str, woken: &mut Woken) -> Outcome {
+        match command::parse(text, &self.relay.limits) {
+            Ok(Request { id, command }) => self.run(connection, &command, id.as_deref(), woken),
             Err(refused) => {
-                let command = refused.command.map(str::to_owned);
-                let data = RefusalData::new(refused.code, refused.room_id, refused.field.as_deref());
-                self.push_event(&Event::Error(Refusal { command, data }), refused.id.as_deref());
-                return Outcome::default();
-            }
-        };
-        let id = id.as_deref();
-        match self.carry_out(&command, id) {
-            Ok(outcome) => outcome,
-            Err(Refused { code, field }) => {
-                let room_id = room_of(&command).and_then(RoomId::parse);
-                let data = RefusalData::new(code, room_id, field);
-                self.push_event(&Event::Error(Refusal { command: Some(command.name().to_owned()), data }), id);
+                let (refusal, id) = refusal(*refused);
+                let serves = lock(&self.serves);
+                if *serves == connection {
+                    self.push_event(&refusal, id.as_deref(), woken);
+                }
                 Outcome::default()
             }
         }
     }
 
-    /// Answers a frame that could not even be read as text.
-    pub fn refuse_frame(self: &Arc<Self>, connection: ConnectionId, code: ErrorCode) {
+    /// Runs one command of `connection` and answers it. Nothing happens when the session has moved to another connection.
+    pub(super) fn run(
+        self: &Arc<Self>,
+        connection: ConnectionId,
+        command: &Command<'_>,
+        id: Option<&str>,
+        woken: &mut Woken,
+    ) -> Outcome {
         let serves = lock(&self.serves);
         if *serves != connection {
-            return;
+            return Outcome::default();
         }
-        self.push_event(&Event::Error(Refusal { command: None, data: RefusalData::new(code, None, None) }), None);
+        match self.carry_out(command, id, woken) {
+            Ok(outcome) => outcome,
+            Err(Refused { code, field }) => {
+                let room_id = room_of(command).and_then(RoomId::parse);
+                let data = RefusalData::new(code, room_id, field);
+                self.push_event(&Event::Error(Refusal { command: Some(command.name().to_owned()), data }), id, woken);
+                Outcome::default()
+            }
+        }
     }
 
-    fn carry_out(self: &Arc<Self>, command: &Command<'_>, id: Option<&str>) -> Result<Outcome, Refused> {
+    /// Answers a frame of `connection` that could not even be read as text.
+    pub(super) fn refuse_frame(&self, connection: ConnectionId, refusal: &Event, woken: &mut Woken) {
+        let serves = lock(&self.serves);
+        if *serves == connection {
+            self.push_event(refusal, None, woken);
+        }
+    }
+
+    fn carry_out(
+        self: &Arc<Self>,
+        command: &Command<'_>,
+        id: Option<&str>,
+        woken: &mut Woken,
+    ) -> Result<Outcome, Refused> {
         match command {
-            Command::SendMessage(command) => return self.send_message(command, id),
-            Command::SendMessages(command) => return self.send_messages(command, id),
-            Command::Resume(command) => return Ok(self.resume(command, id)?),
-            Command::CreateRoom(command) => self.create_room(command, id)?,
-            Command::JoinRoomOnetime(command) => self.join_onetime(command, id)?,
-            Command::JoinRoomForever(command) => self.join_forever(command, id)?,
-            Command::RoomKeyOnetime(command) => self.room_key_onetime(command, id)?,
-            Command::RoomKeyForever(command) => self.room_key_forever(command, id)?,
-            Command::ResetRoomKeys(command) => self.reset_room_keys(command, id)?,
-            Command::RevokeKey(command) => self.revoke_key(command, id)?,
-            Command::LeaveRoom(command) => self.leave_room(command, id)?,
-            Command::CloseRoom(command) => self.close_room(command, id)?,
-            Command::RemoveMember(command) => self.remove_member(command, id)?,
-            Command::TransferOwner(command) => self.transfer_owner(command, id)?,
-            Command::ListMembers(command) => self.list_members(command, id)?,
-            Command::SetCard(command) => self.set_card(command, id)?,
-            Command::Ack(command) => self.ack(command, id)?,
+            Command::SendMessage(command) => return self.send_message(command, id, woken),
+            Command::SendMessages(command) => return self.send_messages(command, id, woken),
+            Command::Resume(command) => self.resume(command, id, woken)?,
+            Command::CreateRoom(command) => self.create_room(command, id, woken)?,
+            Command::JoinRoomOnetime(command) => self.join_onetime(command, id, woken)?,
+            Command::JoinRoomForever(command) => self.join_forever(command, id, woken)?,
+            Command::RoomKeyOnetime(command) => self.room_key_onetime(command, id, woken)?,
+            Command::RoomKeyForever(command) => self.room_key_forever(command, id, woken)?,
+            Command::ResetRoomKeys(command) => self.reset_room_keys(command, id, woken)?,
+            Command::RevokeKey(command) => self.revoke_key(command, id, woken)?,
+            Command::LeaveRoom(command) => self.leave_room(command, id, woken)?,
+            Command::CloseRoom(command) => self.close_room(command, id, woken)?,
+            Command::RemoveMember(command) => self.remove_member(command, id, woken)?,
+            Command::TransferOwner(command) => self.transfer_owner(command, id, woken)?,
+            Command::ListMembers(command) => self.list_members(command, id, woken)?,
+            Command::SetCard(command) => self.set_card(command, id, woken)?,
+            Command::Ack(command) => self.ack(command, id, woken)?,
         }
         Ok(Outcome::default())
     }
@@ -93,9 +122,9 @@ impl Session {
     }
 
     /// Answers a command whose success has nothing to tell. Such a command is answered only when it carries an id.
-    pub(super) fn done(self: &Arc<Self>, answer: fn(InRoom) -> Event, room_id: RoomId, id: Option<&str>) {
+    pub(super) fn done(&self, answer: fn(InRoom) -> Event, room_id: RoomId, id: Option<&str>, woken: &mut Woken) {
         if id.is_some() {
-            self.push_event(&answer(InRoom { room_id }), id);
+            self.push_event(&answer(InRoom { room_id }), id, woken);
         }
     }
 }

@@ -1,8 +1,7 @@
 //! A room's join keys: issuing, showing, revoking, erasing. Only the owner may.
 
-use std::sync::Arc;
-
 use super::execute::{Refused, refused};
+use super::outbox::Woken;
 use super::session::Session;
 use crate::protocol::codes::ErrorCode;
 use crate::protocol::command::{InRoom, RevokeKey, RoomKeyForever, RoomKeyOnetime};
@@ -15,9 +14,10 @@ const KEYS_AT_ONCE: u64 = 100;
 
 impl Session {
     pub(super) fn room_key_onetime(
-        self: &Arc<Self>,
+        &self,
         command: &RoomKeyOnetime<'_>,
         id: Option<&str>,
+        woken: &mut Woken,
     ) -> Result<(), Refused> {
         let acting = self.member_of(&command.room_id)?;
         let count = command.count.unwrap_or(1);
@@ -34,14 +34,15 @@ impl Session {
             let one_time_keys = command.count.is_some().then_some(keys);
             Ok(Event::RoomKeyOnetime(OnetimeKeys { room_id: room.id(), one_time_key, one_time_keys }))
         })?;
-        self.push_event(&event, id);
+        self.push_event(&event, id, woken);
         Ok(())
     }
 
     pub(super) fn room_key_forever(
-        self: &Arc<Self>,
+        &self,
         command: &RoomKeyForever<'_>,
         id: Option<&str>,
+        woken: &mut Woken,
     ) -> Result<(), Refused> {
         let acting = self.member_of(&command.room_id)?;
         let life = self.time_in(command.expires_in_s)?.map(KeyLife::Until);
@@ -50,11 +51,16 @@ impl Session {
             self.relay.schedule(room);
             Ok(Event::RoomKeyForever(ForeverKey { room_id: room.id(), forever_join_key }))
         })?;
-        self.push_event(&event, id);
+        self.push_event(&event, id, woken);
         Ok(())
     }
 
-    pub(super) fn reset_room_keys(self: &Arc<Self>, command: &InRoom<'_>, id: Option<&str>) -> Result<(), Refused> {
+    pub(super) fn reset_room_keys(
+        &self,
+        command: &InRoom<'_>,
+        id: Option<&str>,
+        woken: &mut Woken,
+    ) -> Result<(), Refused> {
         let acting = self.member_of(&command.room_id)?;
         let room_id = self.as_owner(&acting, |room| {
             room.keys.reset();
@@ -62,11 +68,16 @@ impl Session {
             Ok(room.id())
         })?;
         // One of the first version's answers: it comes with and without an id.
-        self.push_event(&Event::ResetRoomKeys(crate::protocol::event::InRoom { room_id }), id);
+        self.push_event(&Event::ResetRoomKeys(crate::protocol::event::InRoom { room_id }), id, woken);
         Ok(())
     }
 
-    pub(super) fn revoke_key(self: &Arc<Self>, command: &RevokeKey<'_>, id: Option<&str>) -> Result<(), Refused> {
+    pub(super) fn revoke_key(
+        &self,
+        command: &RevokeKey<'_>,
+        id: Option<&str>,
+        woken: &mut Woken,
+    ) -> Result<(), Refused> {
         let acting = self.member_of(&command.room_id)?;
         let token = Token::parse(&command.key).ok_or(ErrorCode::Denied)?;
         let tag = self.relay.tags.tag(&token);
@@ -77,7 +88,7 @@ impl Session {
             self.relay.schedule(room);
             Ok(room.id())
         })?;
-        self.done(Event::RevokeKey, room_id, id);
+        self.done(Event::RevokeKey, room_id, id, woken);
         Ok(())
     }
 }

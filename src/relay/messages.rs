@@ -1,32 +1,33 @@
 //! Sending: one payload to one member, or a packet with a payload for each of several.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use foldhash::fast::RandomState;
 
-use super::execute::{Refused, refused};
-use super::lock;
-use super::session::{Fate, Outcome, Session, SessionHandle};
+use super::execute::{Outcome, Refused, refused};
+use super::outbox::{Fate, Woken};
+use super::session::{Session, SharedRoom};
 use crate::protocol::codes::ErrorCode;
 use crate::protocol::command::{RawString, SendMessage, SendMessages};
 use crate::protocol::event::{Event, MessageHead, Sent};
 use crate::protocol::frame::TextFrame;
 use crate::protocol::ids::{RoomId, UserId, well_formed};
-use crate::room::Room;
+use crate::room::Kind;
+use crate::sync::lock;
 
 /// A `shared` payload up to this size is copied for each recipient, which costs less than sharing it.
 const SHARE_FROM: usize = 1024;
 
 impl Session {
     pub(super) fn send_message(
-        self: &Arc<Self>,
+        &self,
         command: &SendMessage<'_>,
         id: Option<&str>,
+        woken: &mut Woken,
     ) -> Result<Outcome, Refused> {
         let acting = self.member_of(&command.room_id)?;
-        if id.is_some_and(|id| self.answer_again(id)) {
+        if id.is_some_and(|id| self.answer_again(id, woken)) {
             return Ok(Outcome::default());
         }
         let frame = TextFrame::new(&acting.head.parts(command.content, None), Bytes::new());
@@ -34,24 +35,25 @@ impl Session {
         let guard = lock(&acting.cell.room);
         let room = guard.as_ref().ok_or(ErrorCode::Denied)?;
         room.member(&acting.user).ok_or(ErrorCode::Denied)?;
-        let (user, fate) = deliver(room, &command.to_user_id, frame)?;
+        let (user, fate) = deliver(room, &command.to_user_id, frame, woken)?;
         match id {
             Some(id) => {
                 let mut sent = Sent { room_id: RoomId::parse(&command.room_id), ..Sent::default() };
                 file(&mut sent, user, fate);
-                self.answer_send(id, &Event::Sent(sent));
+                self.answer_send(id, &Event::Sent(sent), woken);
             }
             // Without an id there is no answer that could say it.
             None if fate == Fate::Lost => return Err(ErrorCode::Absent.into()),
             None => {}
         }
-        Ok(Outcome { resumed: None, bytes_out })
+        Ok(Outcome { bytes_out })
     }
 
     pub(super) fn send_messages(
-        self: &Arc<Self>,
+        &self,
         command: &SendMessages<'_>,
         id: Option<&str>,
+        woken: &mut Woken,
     ) -> Result<Outcome, Refused> {
         let acting = self.member_of(&command.room_id)?;
         if command.to.is_empty() {
@@ -65,7 +67,7 @@ impl Session {
         if command.to.iter().any(|part| !well_formed(&part.to_user_id)) {
             return Err(refused(ErrorCode::BadRequest, "to_user_id"));
         }
-        if id.is_some_and(|id| self.answer_again(id)) {
+        if id.is_some_and(|id| self.answer_again(id, woken)) {
             return Ok(Outcome::default());
         }
         let packet = Packet::new(&acting.head, command.shared);
@@ -77,13 +79,13 @@ impl Session {
         for part in &command.to {
             let frame = packet.frame(part.content);
             bytes_out += frame.len();
-            let (user, fate) = deliver(room, &part.to_user_id, frame)?;
+            let (user, fate) = deliver(room, &part.to_user_id, frame, woken)?;
             file(&mut sent, user, fate);
         }
         if let Some(id) = id {
-            self.answer_send(id, &Event::Sent(sent));
+            self.answer_send(id, &Event::Sent(sent), woken);
         }
-        Ok(Outcome { resumed: None, bytes_out })
+        Ok(Outcome { bytes_out })
     }
 }
 
@@ -118,10 +120,10 @@ impl<'a> Packet<'a> {
 }
 
 /// Pushes a message into its recipient's session.
-fn deliver(room: &Room<SessionHandle>, to: &str, frame: TextFrame) -> Result<(UserId, Fate), Refused> {
+fn deliver(room: &SharedRoom, to: &str, frame: TextFrame, woken: &mut Woken) -> Result<(UserId, Fate), Refused> {
     let known = UserId::candidate(to).and_then(|user| room.member(&user).map(|member| (user, member)));
     let (user, fate) = match known {
-        Some((user, member)) => (user, member.handle.0.push(frame, true)),
+        Some((user, member)) => (user, member.handle.0.push(frame, Kind::Message, woken)),
         None => (UserId::parse(to).ok_or_else(|| refused(ErrorCode::BadRequest, "to_user_id"))?, Fate::Lost),
     };
     Ok((user, fate))

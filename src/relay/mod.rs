@@ -1,32 +1,40 @@
-//! The shared state of a running server: which rooms there are, who is connected, what waits for whom.
+//! The shared state of a running server: its rooms, its sessions, and the events that wait for them.
 //!
-//! A connection becomes a [`Session`] by [`Relay::connect`]; every text frame that it sends goes to [`Session::handle`], which
-//! checks it, asks the room what to do, and pushes events into the sessions of those who must know. Pushing never
-//! waits: it appends to a session's window and wakes whoever writes for it ([`Wake`]). A session can outlive its connection: then what
-//! is pushed stays in its window until it is resumed or its time is up.
+//! A new connection is greeted ([`Relay::greet`]). The [`Attached`] that comes back takes the connection's text frames: it
+//! reads the command, lets the room decide, and pushes events into the sessions of all members that must know. A push never
+//! waits: it appends to a session's window. Every call names the connections that it woke in a [`Woken`] list, and the caller
+//! passes them to the threads that write. A resumable session outlives its connection: events then stay in its window until
+//! it is resumed or its time is up.
 //!
-//! Locks, in the order in which they may be taken: a room, then a session's memberships or window, then those of the registry, which are
-//! leaves. None is held across I/O.
+//! Locks, in the order in which they may be taken: a session's `serves`, a room, a session's memberships or outbox, then those
+//! of the registry. None is held across I/O.
+//!
+//! The files stand in the order in which they may use each other.
 
-mod access;
-mod execute;
-mod handover;
-mod keys;
-mod messages;
+mod answered;
+mod outbox;
 mod registry;
-mod resume;
 mod session;
+// The commands, and what they share.
+mod departing;
+mod execute;
+mod joining;
+mod keys;
+mod members;
+mod messages;
+mod resume;
+// What uses all of them.
+mod attached;
+mod clock;
+mod records;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-pub use handover::{FORMAT, Record, RestoreError, SessionState};
-pub use registry::{Relay, Stats};
-pub use session::{ConnectionId, Outcome, Session, Wake};
-
-/// Locks. A panic under the lock leaves data that is still consistent enough to serve others and to be wiped.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
+pub use attached::Attached;
+pub use departing::Ending;
+pub use execute::Outcome;
+pub use outbox::{ConnectionId, Woken};
+pub use records::{FORMAT, Record, RestoreError, SessionState};
+pub use registry::{Registry, Stats};
+pub use session::{Relay, Session};
 
 #[cfg(test)]
 mod tests;

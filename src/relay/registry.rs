@@ -1,77 +1,90 @@
-//! The registry: all rooms, all resumable sessions, and what expires when.
+//! The registry of one server: its rooms, its resumable sessions, and the times at which they expire.
+//!
+//! It knows nothing of what a session is (`S`).
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use foldhash::fast::RandomState;
 
-use super::lock;
-use super::session::{Session, SessionHandle};
-use crate::protocol::codes::{LeaveReason, RoomClosedReason};
 use crate::protocol::ids::RoomId;
 use crate::protocol::limits::Limits;
 use crate::room::{Bounds, Millis, Room};
 use crate::secret::{Tag, TagKey};
+use crate::sync::lock;
 
-/// An id on the heap: what a map or set removes it does not overwrite, but what is freed is wiped.
+/// A room's way to a session.
+pub(super) struct Handle<S>(pub(super) Arc<S>);
+
+impl<S> PartialEq for Handle<S> {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+/// A room behind its lock; `None` once it has ended.
+pub(super) struct RoomCell<S> {
+    pub(super) room: Mutex<Option<Room<Handle<S>>>>,
+}
+
+/// Boxed, so that removing an entry frees the id and the allocator wipes it. A map does not clear the slots of removed keys.
 type FiledId = Box<RoomId>;
-type Rooms = HashMap<FiledId, Arc<RoomCell>, RandomState>;
+type Rooms<S> = HashMap<FiledId, Arc<RoomCell<S>>, RandomState>;
 
-fn file(rooms: &mut Rooms, id: RoomId, room: Room<SessionHandle>) -> Arc<RoomCell> {
+fn file<S>(rooms: &mut Rooms<S>, id: RoomId, room: Room<Handle<S>>) -> Arc<RoomCell<S>> {
     let cell = Arc::new(RoomCell { room: Mutex::new(Some(room)) });
     rooms.insert(Box::new(id), cell.clone());
     cell
 }
 
-/// A room behind its lock; `None` once it ended, and then everything in it is wiped.
-pub(super) struct RoomCell {
-    pub(super) room: Mutex<Option<Room<SessionHandle>>>,
-}
-
 /// What a moment of the clock can end.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum Due {
+pub(super) enum Due {
     Room(FiledId),
     Session(u64),
 }
 
-/// When what is due. A room or session stands in it at most once.
+/// What expires when. A room or session has at most one entry.
 #[derive(Default)]
 struct Schedule {
     by_time: BTreeSet<(Millis, Due)>,
     rooms: HashMap<FiledId, Millis, RandomState>,
 }
 
+/// The sessions that outlive, or may outlive, their connections.
+struct Sessions<S> {
+    by_token: HashMap<Tag, Arc<S>>,
+    away: HashMap<u64, Arc<S>>,
+}
+
+impl<S> Default for Sessions<S> {
+    fn default() -> Self {
+        Self { by_token: HashMap::new(), away: HashMap::new() }
+    }
+}
+
 /// The shared state of one server. Two in one process share nothing.
-pub struct Relay {
+pub struct Registry<S> {
     // Fixed at start.
     pub(super) limits: Limits,
     pub(super) notice: String,
     pub(super) tags: TagKey,
     started: Instant,
     // Under their locks.
-    rooms: Mutex<Rooms>,
-    sessions: Mutex<Sessions>,
+    rooms: Mutex<Rooms<S>>,
+    sessions: Mutex<Sessions<S>>,
     schedule: Mutex<Schedule>,
     // Counters.
-    pub(super) next_session: AtomicUsize,
+    pub(super) next_session: AtomicU64,
     pub(super) members: AtomicUsize,
     pub(super) open_sessions: AtomicUsize,
     pub(super) window_bytes: AtomicUsize,
-    pub(super) stopping: AtomicBool,
-    /// Another process goes on with the state: nothing may change here any more, and nobody is told anything.
-    handed_over: AtomicBool,
+    stopping: AtomicBool,
+    taken_over: AtomicBool,
     /// Rings when something becomes due earlier than anything before.
-    pub(super) earlier: tokio::sync::Notify,
-}
-
-/// The sessions that outlive, or may outlive, their connections.
-#[derive(Default)]
-struct Sessions {
-    by_token: HashMap<Tag, Arc<Session>>,
-    away: HashMap<u64, Arc<Session>>,
+    earlier: tokio::sync::Notify,
 }
 
 /// What a relay holds at a moment.
@@ -91,8 +104,8 @@ pub struct Stats {
     pub scheduled: usize,
 }
 
-impl Relay {
-    /// An empty relay. `notice` is the host's word to its users, told in `hello`.
+impl<S> Registry<S> {
+    /// An empty registry. `notice` is the host's message to its users, sent in `hello`.
     pub fn new(limits: Limits, notice: String) -> Arc<Self> {
         Self::with_tags(limits, notice, TagKey::random())
     }
@@ -106,12 +119,12 @@ impl Relay {
             rooms: Mutex::default(),
             sessions: Mutex::default(),
             schedule: Mutex::default(),
-            next_session: AtomicUsize::new(0),
+            next_session: AtomicU64::new(0),
             members: AtomicUsize::new(0),
             open_sessions: AtomicUsize::new(0),
             window_bytes: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
-            handed_over: AtomicBool::new(false),
+            taken_over: AtomicBool::new(false),
             earlier: tokio::sync::Notify::new(),
         })
     }
@@ -139,27 +152,8 @@ impl Relay {
         }
     }
 
-    /// Compares the gauges with what the rooms really hold.
-    ///
-    /// # Errors
-    /// A sentence that says what differs. Only meaningful while nothing is under way.
-    pub fn check_consistency(&self) -> Result<(), String> {
-        let counted: usize = self.all_rooms().iter().map(|cell| lock(&cell.room).as_ref().map_or(0, Room::len)).sum();
-        let told = self.members.load(Ordering::Acquire);
-        if counted != told {
-            return Err(format!("the gauge says {told} members, the rooms hold {counted}"));
-        }
-        let sessions = lock(&self.sessions);
-        if let Some(ended) =
-            sessions.by_token.values().chain(sessions.away.values()).find(|session| session.has_ended())
-        {
-            return Err(format!("session number {} has ended and is still held", ended.id()));
-        }
-        Ok(())
-    }
-
     pub(super) fn next_session_id(&self) -> u64 {
-        self.next_session.fetch_add(1, Ordering::Relaxed) as u64
+        self.next_session.fetch_add(1, Ordering::Relaxed)
     }
 
     /// When a session whose connection ends now must be back.
@@ -187,12 +181,12 @@ impl Relay {
 
     // ---- rooms ----
 
-    pub(super) fn room(&self, id: &RoomId) -> Option<Arc<RoomCell>> {
+    pub(super) fn room(&self, id: &RoomId) -> Option<Arc<RoomCell<S>>> {
         lock(&self.rooms).get(id).cloned()
     }
 
     /// Files a new room, unless the server is full.
-    pub(super) fn open_room(&self, id: RoomId, room: Room<SessionHandle>) -> Option<Arc<RoomCell>> {
+    pub(super) fn open_room(&self, id: RoomId, room: Room<Handle<S>>) -> Option<Arc<RoomCell<S>>> {
         let mut rooms = lock(&self.rooms);
         if rooms.len() as u64 >= self.limits.rooms {
             return None;
@@ -200,8 +194,8 @@ impl Relay {
         Some(file(&mut rooms, id, room))
     }
 
-    /// Files a room that another process hands over: it stays, even where the bounds are lower here.
-    pub(super) fn reopen_room(&self, id: RoomId, room: Room<SessionHandle>) -> Arc<RoomCell> {
+    /// Files a room of the process before: it stays, even where the bounds are lower here.
+    pub(super) fn reopen_room(&self, id: RoomId, room: Room<Handle<S>>) -> Arc<RoomCell<S>> {
         file(&mut lock(&self.rooms), id, room)
     }
 
@@ -211,7 +205,59 @@ impl Relay {
         self.schedule_room(*id, None);
     }
 
-    /// Says when a room, or a key of it, expires next.
+    pub(super) fn all_rooms(&self) -> Vec<Arc<RoomCell<S>>> {
+        lock(&self.rooms).values().cloned().collect()
+    }
+
+    // ---- sessions ----
+
+    pub(super) fn resumable_sessions(&self) -> Vec<Arc<S>> {
+        lock(&self.sessions).by_token.values().cloned().collect()
+    }
+
+    pub(super) fn away_session(&self, id: u64) -> Option<Arc<S>> {
+        lock(&self.sessions).away.get(&id).cloned()
+    }
+
+    pub(super) fn away_sessions(&self) -> Vec<Arc<S>> {
+        lock(&self.sessions).away.values().cloned().collect()
+    }
+
+    pub(super) fn file_token(&self, tag: Tag, session: Arc<S>) {
+        lock(&self.sessions).by_token.insert(tag, session);
+    }
+
+    pub(super) fn knows_token(&self, tag: &Tag) -> bool {
+        lock(&self.sessions).by_token.contains_key(tag)
+    }
+
+    pub(super) fn drop_token(&self, tag: &Tag) -> Option<Arc<S>> {
+        lock(&self.sessions).by_token.remove(tag)
+    }
+
+    /// The connection of session number `id` ended: it has until `until` to come back.
+    pub(super) fn send_away(&self, id: u64, session: Arc<S>, until: Millis) {
+        lock(&self.sessions).away.insert(id, session);
+        self.add_due(&mut lock(&self.schedule), until, Due::Session(id));
+    }
+
+    /// A session that is away until then has lost what it must be told: it ends at the next look at the clock.
+    pub(super) fn end_soon(&self, id: u64, until: Millis) {
+        let mut schedule = lock(&self.schedule);
+        schedule.by_time.remove(&(until, Due::Session(id)));
+        self.add_due(&mut schedule, 0, Due::Session(id));
+    }
+
+    /// A session came back, or ends. Like [`Registry::send_away`] it is called under the session's lock, so that the two agree.
+    pub(super) fn call_back(&self, id: u64, until: Millis) {
+        lock(&self.schedule).by_time.remove(&(until, Due::Session(id)));
+        // The caller has the session, so it is not dropped here.
+        drop(lock(&self.sessions).away.remove(&id));
+    }
+
+    // ---- the schedule ----
+
+    /// Sets when a room, or a key of it, expires next.
     pub(super) fn schedule_room(&self, id: RoomId, at: Option<Millis>) {
         let mut schedule = lock(&self.schedule);
         let old = match at {
@@ -237,140 +283,63 @@ impl Relay {
         }
     }
 
-    pub(super) fn all_rooms(&self) -> Vec<Arc<RoomCell>> {
-        lock(&self.rooms).values().cloned().collect()
-    }
-
-    // ---- sessions ----
-
-    pub(super) fn resumable_sessions(&self) -> Vec<Arc<Session>> {
-        lock(&self.sessions).by_token.values().cloned().collect()
-    }
-
-    pub(super) fn away_session(&self, id: u64) -> Option<Arc<Session>> {
-        lock(&self.sessions).away.get(&id).cloned()
-    }
-
-    pub(super) fn file_token(&self, tag: Tag, session: Arc<Session>) {
-        lock(&self.sessions).by_token.insert(tag, session);
-    }
-
-    pub(super) fn knows_token(&self, tag: &Tag) -> bool {
-        lock(&self.sessions).by_token.contains_key(tag)
-    }
-
-    pub(super) fn drop_token(&self, tag: &Tag) -> Option<Arc<Session>> {
-        lock(&self.sessions).by_token.remove(tag)
-    }
-
-    /// A session's connection ended: it has until `until` to come back.
-    pub(super) fn send_away(&self, session: Arc<Session>, until: Millis) {
-        let id = session.id();
-        lock(&self.sessions).away.insert(id, session);
-        self.add_due(&mut lock(&self.schedule), until, Due::Session(id));
-    }
-
-    /// A session that is away until then can be told nothing true any more: it ends at the next look at the clock.
-    pub(super) fn end_soon(&self, id: u64, until: Millis) {
-        let mut schedule = lock(&self.schedule);
-        schedule.by_time.remove(&(until, Due::Session(id)));
-        self.add_due(&mut schedule, 0, Due::Session(id));
-    }
-
-    /// A session came back, or ends. Like [`Relay::send_away`] it is called under the session's lock, so that the two agree.
-    pub(super) fn call_back(&self, id: u64, until: Millis) {
-        lock(&self.schedule).by_time.remove(&(until, Due::Session(id)));
-        // The caller holds the session, so it is not dropped here.
-        drop(lock(&self.sessions).away.remove(&id));
-    }
-
-    // ---- the clock ----
-
-    /// When [`Relay::expire`] has something to do next.
+    /// When the clock has something to do next.
     pub fn next_due(&self) -> Option<Millis> {
         lock(&self.schedule).by_time.first().map(|(at, _)| *at)
     }
 
-    /// Waits until something becomes due earlier than what [`Relay::next_due`] said before.
+    /// Waits until something becomes due earlier than what [`Registry::next_due`] said before.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
     pub async fn earlier_due(&self) {
         self.earlier.notified().await;
     }
 
-    /// Ends everything whose time is up at `now`: rooms, keys, sessions that did not come back.
-    pub fn expire(&self, now: Millis) {
-        loop {
-            let due = {
-                let mut schedule = lock(&self.schedule);
-                if schedule.by_time.first().is_none_or(|(at, _)| *at > now) {
-                    return;
-                }
-                let Some((_, due)) = schedule.by_time.pop_first() else { return };
-                if let Due::Room(id) = &due {
-                    schedule.rooms.remove(id);
-                }
-                due
-            };
-            match due {
-                Due::Room(id) => self.expire_room(*id, now),
-                Due::Session(id) => {
-                    if let Some(session) = self.away_session(id) {
-                        session.end_away(now);
-                    }
-                }
-            }
+    /// Takes the first entry of the schedule whose time is up at `now`.
+    pub(super) fn take_due(&self, now: Millis) -> Option<Due> {
+        let mut schedule = lock(&self.schedule);
+        if schedule.by_time.first().is_none_or(|(at, _)| *at > now) {
+            return None;
         }
+        let (_, due) = schedule.by_time.pop_first()?;
+        if let Due::Room(id) = &due {
+            schedule.rooms.remove(id);
+        }
+        Some(due)
     }
 
-    fn expire_room(&self, id: RoomId, now: Millis) {
-        let Some(cell) = self.room(&id) else { return };
-        let next = {
-            let mut guard = lock(&cell.room);
-            let Some(room) = guard.as_mut() else { return };
-            room.keys.expire(now);
-            if room.is_over(now) { None } else { Some(room.next_expiry()) }
-        };
-        match next {
-            None => self.close_room(&cell, RoomClosedReason::Expired),
-            Some(at) => self.schedule_room(id, at),
-        }
-    }
+    // ---- the end ----
 
-    /// Ends all sessions that are away, and says that no new rooms or members are taken.
-    pub fn stop(&self) {
+    /// From now on no new rooms or members are taken.
+    pub(super) fn set_stopping(&self) {
         self.stopping.store(true, Ordering::Release);
-        let away: Vec<_> = lock(&self.sessions).away.values().cloned().collect();
-        for session in away {
-            session.end_away(Millis::MAX);
-        }
     }
 
-    /// Another process goes on with the state.
-    pub fn hand_over(&self) {
-        self.handed_over.store(true, Ordering::Release);
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
     }
 
-    /// Wipes everything without a word to anybody: it lives in another process, or was never used. Rooms and sessions hold each other and
-    /// would stay otherwise.
-    pub fn forget(&self) {
-        self.hand_over();
+    /// Another process has taken over the state: nothing changes here any more, and nobody is told anything.
+    pub fn set_taken_over(&self) {
+        self.taken_over.store(true, Ordering::Release);
+    }
+
+    /// Whether another process has taken over the state.
+    pub fn is_taken_over(&self) -> bool {
+        self.taken_over.load(Ordering::Acquire)
+    }
+
+    /// Takes everything out: the rooms, which are wiped here, and the sessions that may outlive their connections.
+    pub(super) fn clear(&self) -> Vec<Arc<S>> {
         let rooms = std::mem::take(&mut *lock(&self.rooms));
         for cell in rooms.into_values() {
             let room = lock(&cell.room).take();
             drop(room);
         }
+        self.members.store(0, Ordering::Release);
         let Sessions { by_token, away } = std::mem::take(&mut *lock(&self.sessions));
-        for session in by_token.into_values().chain(away.into_values()) {
-            session.end(LeaveReason::Lost);
-        }
         *lock(&self.schedule) = Schedule::default();
-    }
-
-    /// Whether another process goes on with the state.
-    pub fn is_handed_over(&self) -> bool {
-        self.handed_over.load(Ordering::Acquire)
-    }
-
-    pub(super) fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Acquire)
+        by_token.into_values().chain(away.into_values()).collect()
     }
 }

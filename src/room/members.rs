@@ -59,6 +59,15 @@ pub enum WayIn {
     Forever,
 }
 
+/// A key as somebody shows it, and where it is filed.
+#[derive(Clone, Copy)]
+pub struct Shown<'a> {
+    /// The tag of the key.
+    pub tag: &'a Tag,
+    /// The key.
+    pub token: &'a Token,
+}
+
 /// How a join came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
@@ -175,7 +184,7 @@ impl<H: PartialEq> Room<H> {
     pub fn admit(
         &mut self,
         way: WayIn,
-        (tag, token): (&Tag, &Token),
+        Shown { tag, token }: Shown<'_>,
         newcomer: Newcomer<H>,
         is_member: bool,
         now: Millis,

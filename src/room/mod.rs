@@ -9,9 +9,9 @@ mod state;
 mod window;
 
 pub use keys::{JoinKeys, KeyLife};
-pub use members::{Admission, Aftermath, Member, Newcomer, Refusal, Room, RoomOptions, WayIn};
+pub use members::{Admission, Aftermath, Member, Newcomer, Refusal, Room, RoomOptions, Shown, WayIn};
 pub use state::{FrameState, KeyState, MemberState, RoomState, WindowState};
-pub use window::{Bounds, Delivery, OutOfRange, Window};
+pub use window::{Bounds, Delivery, Kind, OutOfRange, Scope, Window};
 
 /// Milliseconds since the server's start.
 pub type Millis = u64;

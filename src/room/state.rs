@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::keys::Key;
 use super::window::Entry;
-use super::{JoinKeys, KeyLife, Member, Millis, Room, RoomOptions, Window, shifted};
+use super::{JoinKeys, KeyLife, Kind, Member, Millis, Room, RoomOptions, Window, shifted};
 use crate::protocol::codes::{GapReason, OwnerLeaves};
 use crate::protocol::frame::TextFrame;
 use crate::protocol::ids::{RoomId, UserId};
@@ -205,8 +205,8 @@ impl WindowState {
         let mut state = Self { before: window.before, last_taken: window.last_taken, taken: 0, entries: Vec::new() };
         for (index, entry) in window.entries.iter().enumerate() {
             state.entries.push(match entry {
-                Entry::Event { frame, message } => {
-                    EntryState::Event { frame: FrameState::of(frame), message: *message }
+                Entry::Event { frame, kind } => {
+                    EntryState::Event { frame: FrameState::of(frame), message: *kind == Kind::Message }
                 }
                 Entry::Gap { count, reason } => EntryState::Gap { count: *count, reason: *reason },
                 Entry::Unnumbered(_) => continue,
@@ -229,7 +229,10 @@ impl WindowState {
         window.retain();
         for entry in self.entries {
             window.add(match entry {
-                EntryState::Event { frame, message } => Entry::Event { frame: frame.into_frame(), message },
+                EntryState::Event { frame, message } => {
+                    let kind = if message { Kind::Message } else { Kind::Firm };
+                    Entry::Event { frame: frame.into_frame(), kind }
+                }
                 EntryState::Gap { count, reason } => Entry::Gap { count, reason },
             });
         }

@@ -1,9 +1,9 @@
-//! What waits for one session to read it, and what was written but may yet be lost on the way.
+//! The events that wait for one session, and those that were written but may be lost on the way.
 //!
-//! Events are numbered from 1 in the order in which they were pushed. Without retention an event is forgotten when it is
-//! taken for writing. With retention it stays until it is acknowledged, so that [`Window::rewind`] can give it again. A retained
-//! window that grows past its bounds forgets messages, oldest first, and remembers the numbers it forgot as a gap; joins, leaves and answers it
-//! never forgets.
+//! Events are numbered from 1 in the order in which they were pushed. Without retention an event is dropped when it is
+//! taken for writing. With retention it stays until it is acknowledged, so that [`Window::rewind`] can deliver it again. A
+//! retained window that grows past its bounds drops messages, oldest first, and keeps their numbers as a gap. It never drops
+//! joins, leaves and answers.
 
 use std::collections::VecDeque;
 
@@ -17,6 +17,24 @@ pub struct Bounds {
     pub bytes: usize,
     /// Events.
     pub events: usize,
+}
+
+/// Whether an event may be dropped for lack of room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A message from another member may.
+    Message,
+    /// Everything else may not: joins, leaves, answers.
+    Firm,
+}
+
+/// Which part of a window a bound is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// All events.
+    All,
+    /// Those that were written once and are not acknowledged.
+    Written,
 }
 
 /// Something to write.
@@ -40,11 +58,11 @@ pub enum Delivery {
 pub struct OutOfRange;
 
 pub(super) enum Entry {
-    /// An event. Messages may be forgotten, everything else not.
-    Event { frame: TextFrame, message: bool },
-    /// Belongs to this connection alone, has no number and is not given again.
+    /// A counted event.
+    Event { frame: TextFrame, kind: Kind },
+    /// Belongs to this connection alone, has no number and is not delivered again.
     Unnumbered(TextFrame),
-    /// Forgotten events.
+    /// Dropped events.
     Gap { count: u64, reason: GapReason },
 }
 
@@ -64,16 +82,16 @@ impl Entry {
         }
     }
 
-    /// 1 for a message, which may be forgotten.
+    /// 1 for a message, which may be dropped.
     fn messages(&self) -> usize {
-        usize::from(matches!(self, Self::Event { message: true, .. }))
+        usize::from(matches!(self, Self::Event { kind: Kind::Message, .. }))
     }
 }
 
 /// Entries for which an empty window keeps its memory: a trickle of messages should not allocate each time.
 const IDLE_ENTRIES: usize = 4;
 
-/// See the module.
+/// A session's numbered events, from the first that is not acknowledged on.
 #[derive(Default)]
 pub struct Window {
     pub(super) entries: VecDeque<Entry>,
@@ -95,7 +113,7 @@ pub struct Window {
 
 impl Window {
     /// An empty window whose first event has the number after `before`.
-    pub(super) fn starting_after(before: u64) -> Self {
+    pub fn starting_after(before: u64) -> Self {
         Self { before, last: before, last_taken: before, ..Self::default() }
     }
 
@@ -124,16 +142,23 @@ impl Window {
         self.untaken_bytes > bounds.bytes || self.entries.len() - self.taken > bounds.events
     }
 
-    /// Whether what is held exceeds the bounds; with `written_only`, of that only what was already written once.
-    pub(super) fn holds_beyond(&self, bounds: Bounds, written_only: bool) -> bool {
-        let (bytes, events) =
-            if written_only { (self.bytes - self.untaken_bytes, self.taken) } else { (self.bytes, self.entries.len()) };
+    /// Bytes and entries within the scope.
+    fn held(&self, scope: Scope) -> (usize, usize) {
+        match scope {
+            Scope::All => (self.bytes, self.entries.len()),
+            Scope::Written => (self.bytes - self.untaken_bytes, self.taken),
+        }
+    }
+
+    /// Whether what is within the scope exceeds the bounds.
+    pub(super) fn holds_beyond(&self, bounds: Bounds, scope: Scope) -> bool {
+        let (bytes, events) = self.held(scope);
         bytes > bounds.bytes || events > bounds.events
     }
 
-    /// Adds an event behind the others. `message` says that it may be forgotten for want of room.
-    pub fn push(&mut self, frame: TextFrame, message: bool) {
-        self.add(Entry::Event { frame, message });
+    /// Adds an event behind the others.
+    pub fn push(&mut self, frame: TextFrame, kind: Kind) {
+        self.add(Entry::Event { frame, kind });
     }
 
     /// Adds a frame that belongs to this connection alone.
@@ -147,6 +172,7 @@ impl Window {
         self.untaken_bytes += entry.bytes();
         self.messages += entry.messages();
         self.entries.push_back(entry);
+        self.check();
     }
 
     /// Takes the next thing to write.
@@ -158,16 +184,19 @@ impl Window {
         if self.retain {
             self.taken += 1;
             self.taken_messages += messages;
-            return Some(match entry {
+            let delivery = match entry {
                 Entry::Event { frame, .. } | Entry::Unnumbered(frame) => Delivery::Frame(frame.clone()),
                 Entry::Gap { count, reason } => self.gap(*count, *reason),
-            });
+            };
+            self.check();
+            return Some(delivery);
         }
         self.before += count;
         self.bytes -= bytes;
         self.messages -= messages;
         let entry = self.entries.pop_front()?;
         self.release_idle_memory();
+        self.check();
         Some(match entry {
             Entry::Event { frame, .. } | Entry::Unnumbered(frame) => Delivery::Frame(frame),
             Entry::Gap { count, reason } => self.gap(count, reason),
@@ -214,6 +243,7 @@ impl Window {
             self.entries.pop_front();
         }
         self.release_idle_memory();
+        self.check();
         Ok(())
     }
 
@@ -232,6 +262,7 @@ impl Window {
         self.taken = 0;
         self.taken_messages = 0;
         self.last_taken = self.before;
+        self.check();
         Ok(())
     }
 
@@ -240,28 +271,32 @@ impl Window {
         self.bytes += frame.len();
         self.untaken_bytes += frame.len();
         self.entries.insert(self.taken, Entry::Unnumbered(frame));
+        self.check();
     }
 
-    /// Forgets messages, oldest first, when the bounds are exceeded, until they hold with a quarter to spare, so that the work is done
-    /// seldom. With `written_only`, what was not yet written neither counts nor is forgotten. Returns whether the bounds hold now.
-    pub fn keep_within(&mut self, bounds: Bounds, reason: GapReason, written_only: bool) -> bool {
-        let forgettable = if written_only { self.taken_messages } else { self.messages };
-        if self.holds_beyond(bounds, written_only) && forgettable > 0 {
-            self.forget_messages(bounds, reason, written_only);
+    /// Drops messages, oldest first, when what is within the scope exceeds the bounds, until a quarter of them is free, so that
+    /// this happens seldom. Returns whether the bounds are kept now.
+    pub fn keep_within(&mut self, bounds: Bounds, reason: GapReason, scope: Scope) -> bool {
+        let droppable = match scope {
+            Scope::All => self.messages,
+            Scope::Written => self.taken_messages,
+        };
+        if self.holds_beyond(bounds, scope) && droppable > 0 {
+            self.drop_messages(bounds, reason, scope);
+            self.check();
         }
-        !self.holds_beyond(bounds, written_only)
+        !self.holds_beyond(bounds, scope)
     }
 
-    fn forget_messages(&mut self, bounds: Bounds, reason: GapReason, written_only: bool) {
+    fn drop_messages(&mut self, bounds: Bounds, reason: GapReason, scope: Scope) {
         let target = Bounds { bytes: bounds.bytes - bounds.bytes / 4, events: bounds.events - bounds.events / 4 };
         let taken = self.taken;
+        let (mut bytes, mut events) = self.held(scope);
         let mut kept: VecDeque<Entry> = VecDeque::with_capacity(self.entries.len());
         let entries = std::mem::take(&mut self.entries);
-        let (mut bytes, mut events) =
-            if written_only { (self.bytes - self.untaken_bytes, taken) } else { (self.bytes, entries.len()) };
         self.taken = 0;
         for (index, entry) in entries.into_iter().enumerate() {
-            let may = entry.messages() > 0 && (index < taken || !written_only);
+            let may = entry.messages() > 0 && (index < taken || scope == Scope::All);
             let entry = if may && (bytes > target.bytes || events > target.events) {
                 bytes -= entry.bytes();
                 self.bytes -= entry.bytes();
@@ -290,5 +325,22 @@ impl Window {
             }
         }
         self.entries = kept;
+    }
+    /// The invariants, in debug builds: every counter is what the entries say. A long window is looked at now and then.
+    fn check(&self) {
+        let len = self.entries.len();
+        if !cfg!(debug_assertions) || len > 64 && !len.is_power_of_two() {
+            return;
+        }
+        let sum = |from: usize, to: usize, of: fn(&Entry) -> u64| self.entries.range(from..to).map(of).sum::<u64>();
+        let bytes: fn(&Entry) -> u64 = |entry| entry.bytes() as u64;
+        let messages: fn(&Entry) -> u64 = |entry| entry.messages() as u64;
+        assert!(self.taken <= len && (self.retain || self.taken == 0), "{} of {len} entries are taken", self.taken);
+        assert_eq!(self.last, self.before + sum(0, len, Entry::count), "number of the last event");
+        assert_eq!(self.last_taken, self.before + sum(0, self.taken, Entry::count), "number of the last event taken");
+        assert_eq!(self.bytes as u64, sum(0, len, bytes), "bytes");
+        assert_eq!(self.untaken_bytes as u64, sum(self.taken, len, bytes), "bytes that wait");
+        assert_eq!(self.messages as u64, sum(0, len, messages), "messages");
+        assert_eq!(self.taken_messages as u64, sum(0, self.taken, messages), "messages that were taken");
     }
 }

@@ -6,10 +6,12 @@
 #![allow(unsafe_code, reason = "pages are mapped, locked and cut into slots here; everything outside is safe")]
 
 use std::ptr::NonNull;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mlock, mmap_anonymous};
 use zeroize::Zeroize;
+
+use crate::sync::lock;
 
 /// Bytes of a slot, and so the most that a secret can have.
 const SLOT: usize = 32;
@@ -58,7 +60,7 @@ impl<const N: usize> Locked<N> {
 impl<const N: usize> Drop for Locked<N> {
     fn drop(&mut self) {
         self.expose_mut().zeroize();
-        FREE.lock().unwrap_or_else(PoisonError::into_inner).push(Slot(self.0.0));
+        lock(&FREE).push(Slot(self.0.0));
     }
 }
 
@@ -66,13 +68,13 @@ impl<const N: usize> Drop for Locked<N> {
 #[cfg(feature = "server")]
 pub(super) fn works() -> bool {
     map().is_some_and(|(chunk, locked)| {
-        FREE.lock().unwrap_or_else(PoisonError::into_inner).extend(slots(chunk));
+        lock(&FREE).extend(slots(chunk));
         locked
     })
 }
 
 fn take() -> Slot {
-    let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut free = lock(&FREE);
     if let Some(slot) = free.pop() {
         return slot;
     }

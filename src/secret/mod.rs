@@ -9,4 +9,4 @@ mod token;
 pub mod wipe;
 
 pub use locked::Locked;
-pub use token::{Tag, TagKey, Token};
+pub use token::{TOKEN_BYTES, TOKEN_CHARS, Tag, TagKey, Token};

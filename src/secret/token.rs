@@ -13,10 +13,14 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::Locked;
-use crate::protocol::ids::{ID_BYTES, ID_CHARS};
 
-/// A secret of 24 random bytes that admits whoever shows it, on a locked page. Wiped on drop, never printed, not cloneable.
-pub struct Token(Locked<ID_BYTES>);
+/// Length of a token in random bytes.
+pub const TOKEN_BYTES: usize = 24;
+/// Length of a written token in characters.
+pub const TOKEN_CHARS: usize = 32;
+
+/// A secret of 24 random bytes that admits the client that shows it, on a locked page. Wiped on drop, never printed, not cloneable.
+pub struct Token(Locked<TOKEN_BYTES>);
 
 impl Token {
     /// A new token from the operating system's randomness.
@@ -28,19 +32,19 @@ impl Token {
 
     /// Reads a written token; `None` when it is not 32 characters of URL-safe base64.
     pub fn parse(text: &str) -> Option<Self> {
-        if text.len() != ID_CHARS {
+        if text.len() != TOKEN_CHARS {
             return None;
         }
         let mut valid = false;
         let token = Locked::init(|bytes| {
-            valid = URL_SAFE_NO_PAD.decode_slice(text, bytes) == Ok(ID_BYTES);
+            valid = URL_SAFE_NO_PAD.decode_slice(text, bytes) == Ok(TOKEN_BYTES);
         });
         valid.then_some(Self(token))
     }
 
     /// The written form, 32 characters, in a buffer that wipes itself.
     pub fn expose(&self) -> Zeroizing<String> {
-        let mut text = Zeroizing::new(String::with_capacity(ID_CHARS));
+        let mut text = Zeroizing::new(String::with_capacity(TOKEN_CHARS));
         URL_SAFE_NO_PAD.encode_string(self.0.expose(), &mut text);
         text
     }

@@ -1,7 +1,7 @@
 //! From a TCP connection to a WebSocket: admission, TLS, HTTP, upgrade. One deadline covers all of it and the first command.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use hyper::server::conn::http1;
@@ -16,6 +16,7 @@ use super::admission::{Admission, Permit, Verdict};
 use super::http::{self, Site};
 use super::mailbox::{Newcomer, WorkersHandle};
 use crate::protocol::limits::Limits;
+use crate::sync::lock;
 
 /// Largest HTTP request head, in bytes. hyper's own minimum is 8 KiB.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
@@ -92,8 +93,8 @@ impl Acceptor {
                         let Ok(parts) = upgraded.downcast::<TokioIo<TlsStream<TcpStream>>>() else { return };
                         let (stream, tls) = parts.io.into_inner().into_inner();
                         let Ok(stream) = stream.into_std() else { return };
-                        let Some(permit) = place.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
-                        workers.hand_over(Newcomer { stream, tls, read: parts.read_buf.to_vec(), permit, deadline });
+                        let Some(permit) = lock(&place).take() else { return };
+                        workers.adopt(Newcomer { stream, tls, read: parts.read_buf.to_vec(), permit, deadline });
                     });
                 })
             };

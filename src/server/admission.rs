@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use crate::protocol::limits::Limits;
+use crate::sync::lock;
 
 /// Connections beyond the bound that may be open at once just to be told so.
 const TO_BE_TOLD: u64 = 64;
@@ -70,7 +71,7 @@ impl Admission {
             Origin::Loopback => self.limits.connections_from_loopback,
             Origin::Address(_) => self.limits.connections_per_address,
         };
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = lock(&self.counts);
         let here = counts.by_origin.get(&origin).copied().unwrap_or(0);
         if counts.all < self.limits.connections && here < most {
             counts.all += 1;
@@ -87,7 +88,7 @@ impl Admission {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let mut counts = self.admission.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = lock(&self.admission.counts);
         let Some(origin) = self.origin else {
             counts.told -= 1;
             return;

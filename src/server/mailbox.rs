@@ -1,17 +1,17 @@
-//! How other threads reach a worker: new connections, connections that have something to write, the word to stop.
+//! How other threads reach a worker: new connections, connections that have something to write, the order to stop.
 
-use std::cell::RefCell;
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use rustls::ServerConnection;
 
 use super::admission::Permit;
 use super::lanes::Lane;
-use crate::relay::{ConnectionId, Wake};
+use crate::relay::{ConnectionId, Woken};
+use crate::sync::lock;
 
 /// A connection that became a WebSocket.
 pub(super) struct Newcomer {
@@ -24,15 +24,15 @@ pub(super) struct Newcomer {
     pub(super) deadline: Instant,
 }
 
-/// Stand still, so that the state can be written down, until it is decided how to go on.
+/// Stand still, so that the state can be saved, until it is decided how to go on.
 pub(super) struct Freeze {
     /// Told when the worker stands still.
     pub(super) frozen: Sender<()>,
-    /// How to go on: without word, when the sender is dropped, as before.
+    /// How to go on. If the sender is dropped, the worker goes on as before.
     pub(super) decision: Receiver<Leave>,
 }
 
-/// Another process serves from now on: send everybody there, and end by then.
+/// Another process serves from now on: send all clients there, and end by then.
 pub(super) struct Leave {
     pub(super) by: Instant,
 }
@@ -41,11 +41,11 @@ pub(super) struct Leave {
 #[derive(Default)]
 pub(super) struct Letters {
     pub(super) newcomers: Vec<Newcomer>,
-    /// To be written to: those whom small reads woke, few each.
+    /// To be written to: the connections that small reads woke, few each.
     pub(super) woken: Vec<ConnectionId>,
     /// To be written to: all others.
     pub(super) woken_many: Vec<ConnectionId>,
-    /// Say goodbye to everybody, and end by then.
+    /// Say goodbye to all clients, and end by then.
     pub(super) stop: Option<Instant>,
     pub(super) freeze: Option<Freeze>,
 }
@@ -58,22 +58,6 @@ impl Letters {
             && self.stop.is_none()
             && self.freeze.is_none()
     }
-}
-
-thread_local! {
-    /// On a worker's thread, the connections of each worker that are to be woken; on others, nothing.
-    static TO_WAKE: RefCell<Vec<Vec<ConnectionId>>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Makes this thread a worker's, of `count` workers: whom it wakes is collected until [`take_own_wakes`] and [`WorkersHandle::pass_on_wakes`].
-/// So what one read brings for many goes to another worker in one letter, and complete.
-pub(super) fn collect_wakes(count: usize) {
-    TO_WAKE.set(vec![Vec::new(); count]);
-}
-
-/// Takes the connections of the worker number `own` that this thread is to wake, into `woken`.
-pub(super) fn take_own_wakes(own: usize, woken: &mut Vec<ConnectionId>) {
-    TO_WAKE.with_borrow_mut(|lists| lists.get_mut(own).into_iter().for_each(|list| woken.append(list)));
 }
 
 /// Most workers: a connection's id has a byte for its worker's number.
@@ -110,9 +94,10 @@ impl Mailbox {
     }
 
     fn post(&self, write: impl FnOnce(&mut Letters)) {
-        write(&mut self.letters.lock().unwrap_or_else(PoisonError::into_inner));
-        // Whoever sees the worker asleep wakes it, and only that one. It looks at the letters after it says that it sleeps: one of the two is
-        // always seen, and a look alone does not take the flag away from the other processors.
+        write(&mut lock(&self.letters));
+        // The worker sets `asleep`, then checks for letters; a poster adds a letter, then checks `asleep`. With SeqCst at least
+        // one of them sees the other, so no wake-up is lost. The plain `load` before the `swap` keeps the cache line shared
+        // while the worker is awake.
         if self.asleep.load(Ordering::SeqCst) && self.asleep.swap(false, Ordering::SeqCst) {
             // It can only fail when the worker's poll is gone, and then nobody reads.
             let _ = self.waker.wake();
@@ -122,7 +107,7 @@ impl Mailbox {
     /// The worker is about to wait; whether it may, or has letters.
     pub(super) fn fall_asleep(&self) -> bool {
         self.asleep.store(true, Ordering::SeqCst);
-        let empty = self.letters.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+        let empty = lock(&self.letters).is_empty();
         if !empty {
             self.asleep.store(false, Ordering::SeqCst);
         }
@@ -136,7 +121,7 @@ impl Mailbox {
 
     /// Swaps what lies here with `letters`, whose buffers are used again.
     pub(super) fn collect(&self, letters: &mut Letters) {
-        std::mem::swap(&mut *self.letters.lock().unwrap_or_else(PoisonError::into_inner), letters);
+        std::mem::swap(&mut *lock(&self.letters), letters);
     }
 
     pub(super) fn stop(&self, by: Instant) {
@@ -148,42 +133,59 @@ impl Mailbox {
     }
 }
 
-impl Wake for Mailbox {
-    fn wake(&self, connection: ConnectionId) {
-        // A thread that ends has no list any more.
-        let collected = TO_WAKE.try_with(|lists| {
-            lists.borrow_mut().get_mut(worker_of(connection)).map(|list| list.push(connection)).is_some()
-        });
-        if collected != Ok(true) {
-            self.post(|letters| letters.woken.push(connection));
-        }
-    }
-}
-
 /// The mailboxes of all workers.
 #[derive(Clone)]
 pub(super) struct WorkersHandle(pub(super) Arc<[Arc<Mailbox>]>);
 
 impl WorkersHandle {
-    /// Tells the other workers whom this thread, that of worker number `own`, is to wake after a read of this lane.
-    pub(super) fn pass_on_wakes(&self, own: usize, lane: Lane) {
-        TO_WAKE.with_borrow_mut(|lists| {
-            for (worker, (list, mailbox)) in lists.iter_mut().zip(self.0.iter()).enumerate() {
-                if worker != own && !list.is_empty() {
-                    mailbox.post(|letters| match Lane::of_woken(lane, list.len()) {
-                        Lane::Small => letters.woken.append(list),
-                        Lane::Large => letters.woken_many.append(list),
-                    });
-                }
+    /// Wakes the threads of these connections. For threads that are not workers.
+    pub(super) fn wake(&self, woken: &mut Woken) {
+        let mut routes = Routes::new(self.0.len());
+        routes.sort(woken);
+        self.pass_on(&mut routes, None, Lane::Small);
+    }
+
+    /// Tells the workers, except number `own`, about the connections that a read of this lane woke. One read is one letter for
+    /// each worker, and the letter is complete.
+    pub(super) fn pass_on(&self, routes: &mut Routes, own: Option<usize>, lane: Lane) {
+        for (worker, (list, mailbox)) in routes.0.iter_mut().zip(self.0.iter()).enumerate() {
+            if Some(worker) != own && !list.is_empty() {
+                mailbox.post(|letters| match Lane::of_woken(lane, list.len()) {
+                    Lane::Small => letters.woken.append(list),
+                    Lane::Large => letters.woken_many.append(list),
+                });
             }
-        });
+        }
     }
 
     /// Gives a connection to the worker that has the fewest.
-    pub(super) fn hand_over(&self, newcomer: Newcomer) {
+    pub(super) fn adopt(&self, newcomer: Newcomer) {
         if let Some(mailbox) = self.0.iter().min_by_key(|mailbox| mailbox.load.load(Ordering::Relaxed)) {
             mailbox.load.fetch_add(1, Ordering::Relaxed);
             mailbox.post(|letters| letters.newcomers.push(newcomer));
         }
+    }
+}
+
+/// Woken connections by their worker's number.
+pub(super) struct Routes(Vec<Woken>);
+
+impl Routes {
+    pub(super) fn new(workers: usize) -> Self {
+        Self(vec![Woken::new(); workers])
+    }
+
+    /// Moves `woken` to the lists of their workers.
+    pub(super) fn sort(&mut self, woken: &mut Woken) {
+        for connection in woken.drain(..) {
+            if let Some(list) = self.0.get_mut(worker_of(connection)) {
+                list.push(connection);
+            }
+        }
+    }
+
+    /// The connections of worker number `own`.
+    pub(super) fn own(&mut self, own: usize) -> Option<&mut Woken> {
+        self.0.get_mut(own)
     }
 }

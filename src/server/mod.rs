@@ -34,7 +34,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 
 use crate::protocol::limits::Limits;
-use crate::relay::Relay;
+use crate::relay::{Relay, Woken};
 use crate::secret::wipe;
 use accept::Acceptor;
 use http::Site;
@@ -139,6 +139,7 @@ impl Server {
         };
         on_serving();
         drop(settled);
+        let clock_workers = workers.handle();
         let mut shutdown = std::pin::pin!(shutdown);
         loop {
             let successor = async {
@@ -149,7 +150,7 @@ impl Server {
             };
             let successor = tokio::select! {
                 () = acceptor.accept(&listener) => continue,
-                () = watch_clock(&relay) => continue,
+                () = watch_clock(&relay, &clock_workers) => continue,
                 () = &mut shutdown => break,
                 successor = successor => successor,
             };
@@ -159,19 +160,21 @@ impl Server {
                 Err(error) => tracing::warn!(%error, "the take-over failed; this process continues to serve"),
             }
         }
-        let handed_over = relay.is_handed_over();
+        let taken_over = relay.is_taken_over();
         if let Some(socket) = socket
-            && !handed_over
+            && !taken_over
         {
             socket.remove();
         }
         // Waiting for threads blocks, and connections still being set up need this runtime meanwhile.
         let stopped = tokio::task::spawn_blocking(move || {
-            if handed_over {
+            if taken_over {
                 workers.join();
                 return relay.forget();
             }
-            relay.stop();
+            let mut woken = Woken::new();
+            relay.stop(&mut woken);
+            workers.handle().wake(&mut woken);
             workers.stop(DRAIN);
         });
         Ok(stopped.await.map_err(io::Error::other)?)
@@ -213,7 +216,7 @@ async fn hand_over(
         // All keys of all rooms went over this stack, and after a failure this process goes on.
         wipe::stack::<{ wipe::DEEP }>();
         handed_over?;
-        relay.hand_over();
+        relay.set_taken_over();
         frozen.leave(DRAIN);
         successor.dismissed(DRAIN);
         Ok(())
@@ -222,7 +225,7 @@ async fn hand_over(
 }
 
 /// Ends rooms, keys and absent sessions when their time is up.
-async fn watch_clock(relay: &Relay) {
+async fn watch_clock(relay: &Relay, workers: &WorkersHandle) {
     loop {
         let next = relay.next_due();
         let wait = async {
@@ -233,7 +236,9 @@ async fn watch_clock(relay: &Relay) {
         };
         tokio::select! {
             () = wait => {
-                relay.expire(relay.now());
+                let mut woken = Woken::new();
+                relay.expire(relay.now(), &mut woken);
+                workers.wake(&mut woken);
                 wipe::stack::<{ wipe::DEEP }>();
             }
             () = relay.earlier_due() => {}

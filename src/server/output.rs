@@ -1,4 +1,4 @@
-//! What goes out on one connection: events in order, control frames between them, all of it in as few TLS records and writes as possible.
+//! The output of one connection: events in order, control frames between them, in as few TLS records and writes as possible.
 
 use std::io::{self, Write};
 use std::time::Instant;
@@ -8,7 +8,7 @@ use rustls::ServerConnection;
 
 use crate::protocol::codes::CloseReason;
 use crate::protocol::frame::{MAX_CONTROL_PAYLOAD, Opcode, TextFrame, write_server_header};
-use crate::relay::{ConnectionId, Session};
+use crate::relay::Attached;
 use crate::secret::wipe;
 
 /// Plaintext that is encrypted at once, in bytes: four TLS records. What is encrypted and does not fit the socket stays in memory.
@@ -19,6 +19,12 @@ const LARGE: usize = 16 * 1024;
 const MAX_CONTROL_WAITING: usize = 1024;
 /// Plaintext written for one connection before the others get their turn, in bytes.
 const TURN: usize = 512 * 1024;
+
+/// The way to one client.
+pub(super) struct Wire {
+    pub(super) stream: TcpStream,
+    pub(super) tls: ServerConnection,
+}
 
 /// How writing went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,9 +90,9 @@ impl Output {
     }
 
     /// Writes what is encrypted; whether all of it is with the kernel.
-    pub(super) fn write_out(&mut self, tls: &mut ServerConnection, stream: &mut TcpStream, now: Instant) -> Flushed {
-        while tls.wants_write() {
-            match tls.write_tls(&mut Sender(stream)) {
+    pub(super) fn write_out(&mut self, wire: &mut Wire, now: Instant) -> Flushed {
+        while wire.tls.wants_write() {
+            match wire.tls.write_tls(&mut Sender(&mut wire.stream)) {
                 Ok(0) => return Flushed::Broken,
                 Ok(_) => self.blocked_since = None,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -103,14 +109,14 @@ impl Output {
     /// Writes what the session has, until that is all, the socket is full, or it is others' turn. `scratch` is the worker's.
     pub(super) fn flush(
         &mut self,
-        (tls, stream): (&mut ServerConnection, &mut TcpStream),
-        (session, connection): (&Session, ConnectionId),
+        wire: &mut Wire,
+        attached: &mut Attached,
         scratch: &mut Vec<u8>,
         now: Instant,
     ) -> Flushed {
         let mut written = 0;
         loop {
-            match self.write_out(tls, stream, now) {
+            match self.write_out(wire, now) {
                 Flushed::All => {}
                 other => return other,
             }
@@ -120,7 +126,7 @@ impl Output {
             if written >= TURN {
                 return Flushed::More;
             }
-            match self.encrypt_next(tls, (session, connection), scratch) {
+            match self.encrypt_next(&mut wire.tls, attached, scratch) {
                 Ok(bytes) => written += bytes,
                 Err(reason) => return Flushed::Close(reason),
             }
@@ -131,32 +137,27 @@ impl Output {
     pub(super) fn encrypt(
         &mut self,
         tls: &mut ServerConnection,
-        session: (&Session, ConnectionId),
+        attached: &mut Attached,
         scratch: &mut Vec<u8>,
     ) -> Result<(), CloseReason> {
         self.more = true;
         if !tls.wants_write() {
-            self.encrypt_next(tls, session, scratch)?;
+            self.encrypt_next(tls, attached, scratch)?;
         }
         Ok(())
     }
 
-    /// Encrypts all that the session has, however much: for the little that a session has before it is swapped for another.
-    pub(super) fn encrypt_all(
-        &mut self,
-        tls: &mut ServerConnection,
-        session: (&Session, ConnectionId),
-        scratch: &mut Vec<u8>,
-    ) {
+    /// Encrypts all that the session has, however much.
+    pub(super) fn encrypt_all(&mut self, tls: &mut ServerConnection, attached: &mut Attached, scratch: &mut Vec<u8>) {
         self.more = true;
-        while self.more && self.encrypt_next(tls, session, scratch).is_ok() {}
+        while self.more && self.encrypt_next(tls, attached, scratch).is_ok() {}
     }
 
     /// Encrypts about a chunk of what is next; how many bytes that were. `more` is set before, and stays until the session has nothing left.
     fn encrypt_next(
         &mut self,
         tls: &mut ServerConnection,
-        (session, connection): (&Session, ConnectionId),
+        attached: &mut Attached,
         scratch: &mut Vec<u8>,
     ) -> Result<usize, CloseReason> {
         if let Some((frame, done)) = self.partial.as_deref_mut() {
@@ -174,7 +175,7 @@ impl Output {
         scratch.append(&mut self.control);
         self.control = Vec::new();
         let partial = &mut self.partial;
-        let taken = session.take(connection, |frame| {
+        let taken = attached.take(|frame| {
             if frame.len() >= LARGE {
                 *partial = Some(Box::new((frame, 0)));
                 return false;

@@ -1,8 +1,8 @@
 //! The event loops: one thread each, with its own epoll, its own connections and its own buffers.
 //!
-//! A turn of the loop reads from the sockets that are ready; the relay carries out the commands and pushes events into windows, of this
-//! worker's connections and of others'. Then every connection with something to write is written once. Whoever has much to say, or to
-//! very many, has it done piece by piece, with others' turns between (see the lanes).
+//! A turn of the loop reads from the sockets that are ready. The relay runs the commands and pushes events into windows, of
+//! this worker's connections and of others'. Then every connection with something to write is written once. Large reads, and
+//! events for very many connections, are served in pieces, with other connections' turns between them (see the lanes).
 
 use std::collections::BTreeSet;
 use std::io;
@@ -19,9 +19,10 @@ use slab::Slab;
 use super::connection::{Connection, Next, Scratch};
 use super::lanes::{self, Lane, Lanes, Piece, WRITES_TOGETHER};
 use super::mailbox::{
-    self, Freeze, Leave, Letters, MAX_WORKERS, Mailbox, Newcomer, WorkersHandle, connection_id, slot_of,
+    Freeze, Leave, Letters, MAX_WORKERS, Mailbox, Newcomer, Routes, WorkersHandle, connection_id, slot_of,
 };
-use crate::relay::{ConnectionId, Relay};
+use super::output::Wire;
+use crate::relay::{ConnectionId, Relay, Woken};
 use crate::secret::wipe;
 
 /// The waker's token; connections have those of their slots.
@@ -101,13 +102,13 @@ impl WorkersHandle {
     }
 }
 
-/// Workers that stand still. Dropped, they go on as before.
+/// Workers that stand still. When this is dropped, they go on as before.
 pub(super) struct Frozen {
     decisions: Vec<Sender<Leave>>,
 }
 
 impl Frozen {
-    /// Another process serves from now on: everybody is sent there, within `drain`.
+    /// Another process serves from now on: all clients are sent there, within `drain`.
     pub(super) fn leave(self, drain: Duration) {
         let by = Instant::now() + drain;
         for decision in &self.decisions {
@@ -130,12 +131,14 @@ struct Worker {
     lanes: Lanes,
     // Used again and again.
     slots: Vec<usize>,
-    woken: Vec<ConnectionId>,
-    // Lent to whichever connection is served.
+    /// The connections that the commands of the current turn woke.
+    woken: Woken,
+    routes: Routes,
+    // Lent to the connection that is served.
     scratch: Scratch,
     /// Connections attended to since the stack was wiped.
     attended: u32,
-    /// Everybody is told goodbye, and the loop ends by then.
+    /// All clients are told goodbye, and the loop ends by then.
     stop: Option<Instant>,
 }
 
@@ -145,6 +148,7 @@ impl Worker {
             index,
             poll,
             mailbox: workers.0[index].clone(),
+            routes: Routes::new(workers.0.len()),
             workers,
             relay,
             connections: Slab::new(),
@@ -152,7 +156,7 @@ impl Worker {
             timers: BTreeSet::new(),
             lanes: Lanes::default(),
             slots: Vec::new(),
-            woken: Vec::new(),
+            woken: Woken::new(),
             scratch: Scratch::default(),
             attended: 0,
             stop: None,
@@ -162,7 +166,6 @@ impl Worker {
     fn run(mut self) {
         let mut events = Events::with_capacity(1024);
         let mut letters = Letters::default();
-        mailbox::collect_wakes(self.workers.0.len());
         loop {
             let waits = self.lanes.are_empty() && self.mailbox.fall_asleep();
             let timeout = if waits { self.time_to_next() } else { Some(Duration::ZERO) };
@@ -194,10 +197,10 @@ impl Worker {
             self.fire_timers(now);
             self.settle_wakes(Lane::Small);
             if self.stop.is_some_and(|by| self.connections.is_empty() || by <= now) {
-                // Those that did not read on in time: their sessions end like all others.
+                // The connections that did not read on in time: their sessions end like all others.
                 let left: Vec<_> = self.connections.iter().map(|(slot, _)| slot).collect();
                 left.into_iter().for_each(|slot| self.drop_connection(slot));
-                self.workers.pass_on_wakes(self.index, Lane::Small);
+                self.settle_wakes(Lane::Small);
                 return;
             }
         }
@@ -224,7 +227,7 @@ impl Worker {
         }
     }
 
-    /// Reads from all connections with little to say, then writes to those whom that woke; how many they were.
+    /// Reads from all connections of the small lane, then writes to those that this woke. Returns how many they were.
     fn small_turn(&mut self, now: Instant) -> usize {
         let mut slots = std::mem::take(&mut self.slots);
         self.lanes.take_small_reads(&mut slots);
@@ -238,7 +241,7 @@ impl Worker {
         served
     }
 
-    /// A piece of what is much.
+    /// Serves one piece of the large lane.
     fn large_turn(&mut self, now: Instant) {
         let mut slots = std::mem::take(&mut self.slots);
         match self.lanes.take_large_piece(&mut slots) {
@@ -252,16 +255,21 @@ impl Worker {
 
     /// Reads from one connection, once.
     fn read(&mut self, slot: usize, now: Instant) {
-        self.serve(slot, |connection, scratch| connection.read(scratch, now));
+        self.serve(slot, |connection, scratch, woken| connection.read(scratch, woken, now));
         let lane = self.connections.get(slot).map_or(Lane::Small, |connection| connection.lane());
         self.settle_wakes(lane);
     }
 
-    /// Sees to it that those whom a read of this lane woke are written to, here and elsewhere.
+    /// Queues writes for the connections that a read of this lane woke, here and at other workers.
     fn settle_wakes(&mut self, lane: Lane) {
-        self.workers.pass_on_wakes(self.index, lane);
+        if self.woken.is_empty() {
+            return;
+        }
+        self.routes.sort(&mut self.woken);
+        self.workers.pass_on(&mut self.routes, Some(self.index), lane);
+        let Some(own) = self.routes.own(self.index) else { return };
+        std::mem::swap(own, &mut self.woken);
         let mut woken = std::mem::take(&mut self.woken);
-        mailbox::take_own_wakes(self.index, &mut woken);
         let lane = Lane::of_woken(lane, woken.len());
         woken.drain(..).for_each(|id| self.wake(lane, id));
         self.woken = woken;
@@ -275,25 +283,29 @@ impl Worker {
         }
     }
 
-    /// Writes what waits for these. Connections are encrypted for in groups and then written to one right after the other: readers on this
-    /// machine that are still busy with the message before need not be woken again.
+    /// Writes what waits for these connections. A group is encrypted first and then written to one right after the other:
+    /// readers on this machine that are still busy with the message before need not be woken again.
     fn write(&mut self, slots: &[usize], now: Instant) {
         for group in slots.chunks(WRITES_TOGETHER) {
             for &slot in group {
-                self.attend(slot, |connection, scratch| connection.encrypt(scratch, now));
+                self.attend(slot, |connection, scratch, woken| connection.encrypt(scratch, woken, now));
             }
             for &slot in group {
-                self.serve(slot, |connection, scratch| connection.flush(scratch, now));
+                self.serve(slot, |connection, scratch, woken| connection.flush(scratch, woken, now));
             }
         }
     }
 
     /// Does something with one connection. A fault in it ends that connection alone.
-    fn attend<T>(&mut self, slot: usize, act: impl FnOnce(&mut Connection, &mut Scratch) -> T) -> Option<T> {
+    fn attend<T>(
+        &mut self,
+        slot: usize,
+        act: impl FnOnce(&mut Connection, &mut Scratch, &mut Woken) -> T,
+    ) -> Option<T> {
         let connection = self.connections.get_mut(slot)?;
-        let scratch = &mut self.scratch;
+        let (scratch, woken) = (&mut self.scratch, &mut self.woken);
         self.attended += 1;
-        let done = catch_unwind(AssertUnwindSafe(|| act(connection, scratch)));
+        let done = catch_unwind(AssertUnwindSafe(|| act(connection, scratch, woken)));
         if done.is_err() {
             tracing::error!("an internal error ended a connection");
             self.drop_connection(slot);
@@ -302,7 +314,7 @@ impl Worker {
     }
 
     /// Does something with one connection, and what it asks for then.
-    fn serve(&mut self, slot: usize, act: impl FnOnce(&mut Connection, &mut Scratch) -> Next) {
+    fn serve(&mut self, slot: usize, act: impl FnOnce(&mut Connection, &mut Scratch, &mut Woken) -> Next) {
         let Some(next) = self.attend(slot, act) else { return };
         let Some(connection) = self.connections.get_mut(slot) else { return };
         match next {
@@ -328,8 +340,8 @@ impl Worker {
         if let Some(timer) = connection.timer {
             self.timers.remove(&(timer, slot));
         }
-        let _ = self.poll.registry().deregister(&mut connection.stream);
-        connection.give_up();
+        let _ = self.poll.registry().deregister(&mut connection.wire.stream);
+        connection.give_up(&mut self.woken);
         self.mailbox.load.fetch_sub(1, Ordering::Relaxed);
     }
 
@@ -341,7 +353,7 @@ impl Worker {
             if let Some(connection) = self.connections.get_mut(slot) {
                 connection.timer = None;
             }
-            self.serve(slot, |connection, _| connection.on_timer(now));
+            self.serve(slot, |connection, _, woken| connection.on_timer(woken, now));
         }
     }
 
@@ -357,7 +369,7 @@ impl Worker {
             if let Ok(Leave { by }) = decision.recv() {
                 self.stop = Some(by);
                 for (slot, connection) in &mut self.connections {
-                    connection.leave(spread(MOVE_WITHIN_MS), now);
+                    connection.leave(spread(MOVE_WITHIN_MS), &mut self.woken, now);
                     self.lanes.write(Lane::Large, slot);
                 }
             }
@@ -365,7 +377,7 @@ impl Worker {
         if let Some(by) = letters.stop.take() {
             self.stop = Some(by);
             for (slot, connection) in &mut self.connections {
-                connection.drain(spread(COME_BACK_WITHIN_MS));
+                connection.drain(spread(COME_BACK_WITHIN_MS), &mut self.woken);
                 self.lanes.write(Lane::Large, slot);
             }
         }
@@ -384,10 +396,9 @@ impl Worker {
         }
         self.generation += 1;
         let id = connection_id(self.index, self.generation, slot);
-        let session = self.relay.connect(id, self.mailbox.clone());
-        let connection = Connection::new((id, session), self.relay.clone(), (stream, tls), permit, deadline, now);
+        let connection = Connection::new(self.relay.greet(id), Wire { stream, tls }, permit, deadline, now);
         entry.insert(Box::new(connection));
-        self.serve(slot, |connection, scratch| connection.read_earlier(read, scratch, now));
+        self.serve(slot, |connection, _, woken| connection.read_earlier(read, woken, now));
         // The socket may have become ready before it was watched; and the greeting waits.
         self.lanes.read(Lane::Small, slot);
         self.lanes.write(Lane::Small, slot);

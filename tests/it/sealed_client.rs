@@ -79,7 +79,7 @@ async fn a_removed_member_reads_nothing_and_the_rest_go_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_room_is_handed_over() {
+async fn a_room_is_taken_over() {
     let server = TestServer::start(&[]).await;
     let (alice, mut at_alice) = tea(&server, OwnerLeaves::Transfer).await;
     let (bob, mut at_bob) = SealedRoom::join(*one(&alice).await, "bob").await.unwrap();

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::world::{Peer, World, by_onetime, told};
-use crate::protocol::codes::{CloseReason, LeaveReason};
+use crate::protocol::codes::CloseReason;
 
 /// A room of `alice`, and a resumable `bob` in it who has read everything: the room, their ids, and bob's last number.
 struct Pair {
@@ -118,7 +118,7 @@ fn a_token_works_once_and_the_next_is_in_the_new_greeting() {
 fn a_refused_resume_costs_neither_token() {
     let pair = Pair::new(&[]);
     pair.bob.drop();
-    let mut fresh = pair.world.peer();
+    let fresh = pair.world.peer();
     for (token, last_seq, code) in
         [("?", 0, "denied"), (&"A".repeat(32), 0, "denied"), (&pair.bob.token, 99, "bad-request")]
     {
@@ -126,8 +126,7 @@ fn a_refused_resume_costs_neither_token() {
         assert_eq!(fresh.one()["data"]["code"], code);
     }
     // The same connection, its token still to give up, takes the session.
-    let resumed = fresh.say("resume", json!({"token": pair.bob.token, "last_seq": 1})).expect("resumed");
-    std::mem::replace(&mut fresh.session, resumed).end(LeaveReason::Left);
+    fresh.say("resume", json!({"token": pair.bob.token, "last_seq": 1}));
     assert_eq!(told(&fresh.read()), ["resumed"]);
     fresh.drop();
     let again = pair.world.resume(&fresh.token, 1).unwrap();
@@ -157,8 +156,8 @@ fn the_old_connection_is_told_to_close_and_harms_nothing() {
     pair.say(2..4);
     let again = pair.world.resume(&pair.bob.token, 1).unwrap();
     assert!(pair.world.was_woken(&pair.bob));
-    assert_eq!(pair.bob.session.closing(pair.bob.connection), Some(CloseReason::Replaced));
-    assert_eq!(again.session.closing(again.connection), None);
+    assert_eq!(pair.bob.attached().closing(), Some(CloseReason::Replaced));
+    assert_eq!(again.attached().closing(), None);
     assert_eq!(pair.bob.take().unwrap_err(), CloseReason::Replaced);
     assert_eq!(told(&again.read()), ["resumed", "2", "3"]);
     pair.bob.drop();
@@ -187,7 +186,7 @@ fn what_is_acknowledged_is_freed_and_cannot_be_asked_for() {
     assert_eq!(pair.world.resume(&pair.bob.token, 5).err().as_deref(), Some("bad-request"));
     assert_eq!(told(&pair.world.resume(&pair.bob.token, 13).unwrap().read()), ["resumed"]);
     pair.alice.drop();
-    pair.world.relay.stop();
+    pair.world.stop();
 }
 
 #[test]
@@ -197,9 +196,9 @@ fn the_others_are_told_when_the_window_has_passed() {
     pair.say(2..20);
     let now = pair.world.relay.now();
     assert!(pair.world.relay.next_due().is_some_and(|due| (now + 6_000..now + 7_001).contains(&due)));
-    pair.world.relay.expire(now + 6_000);
+    pair.world.expire(now + 6_000);
     assert!(pair.alice.read().is_empty());
-    pair.world.relay.expire(now + 7_001);
+    pair.world.expire(now + 7_001);
     let expected = json!({"room_id": pair.room, "user_id": pair.bob_id, "reason": "lost"});
     assert_eq!(pair.alice.one()["data"], expected);
     assert_eq!(pair.world.resume(&pair.bob.token, 1).err().as_deref(), Some("denied"));
@@ -263,7 +262,7 @@ fn what_cannot_even_keep_joins_and_leaves_ends() {
     }
     pair.alice.read();
     assert_eq!(pair.fate(), "absent");
-    pair.world.relay.expire(pair.world.relay.now());
+    pair.world.expire(pair.world.relay.now());
     let frames = pair.alice.read();
     assert_eq!(frames.last().unwrap()["data"], json!({"room_id": pair.room, "user_id": pair.bob_id, "reason": "lost"}));
     assert_eq!(pair.world.resume(&pair.bob.token, 1).err().as_deref(), Some("denied"));

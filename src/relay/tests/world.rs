@@ -2,16 +2,17 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use rsa::pkcs1::RsaPublicKeyRef;
 use rsa::pkcs8::der::{Encode, asn1::UintRef};
 use serde_json::{Value, json};
 
-use crate::protocol::codes::{CloseReason, LeaveReason};
+use crate::protocol::codes::{CloseReason, ErrorCode};
 use crate::protocol::limits::Limits;
 use crate::protocol::public_key::PublicKey;
-use crate::relay::{ConnectionId, Relay, Session, Stats, Wake};
+use crate::relay::{Attached, ConnectionId, Ending, Relay, Stats, Woken};
+use crate::room::Millis;
 
 /// Another key for every number.
 pub(super) fn public_key(salt: u8) -> String {
@@ -22,27 +23,38 @@ pub(super) fn public_key(salt: u8) -> String {
     PublicKey::from_pkcs1_der(&der).unwrap().pkcs1_pem()
 }
 
-/// Remembers which connections were woken.
+/// The connections that were woken and have not looked yet.
 #[derive(Default)]
-pub(super) struct Bell(Mutex<HashSet<ConnectionId>>);
+pub(super) struct Bell {
+    woken: Mutex<HashSet<ConnectionId>>,
+    /// Calls that began, and that are over: while one runs, what it woke is not known here yet.
+    begun: AtomicU64,
+    over: AtomicU64,
+}
 
-impl Wake for Bell {
-    fn wake(&self, connection: ConnectionId) {
-        self.0.lock().unwrap().insert(connection);
+impl Bell {
+    /// Runs something that may wake connections.
+    fn hear<T>(&self, act: impl FnOnce(&mut Woken) -> T) -> T {
+        self.begun.fetch_add(1, Ordering::SeqCst);
+        let mut woken = Woken::new();
+        let done = act(&mut woken);
+        self.woken.lock().unwrap().extend(woken);
+        self.over.fetch_add(1, Ordering::SeqCst);
+        done
     }
 }
 
-/// A relay, and whom it woke.
+/// A relay, and the connections that it woke.
 pub(super) struct World {
     pub(super) relay: Arc<Relay>,
-    pub(super) bell: Arc<Bell>,
+    bell: Arc<Bell>,
     connections: AtomicU64,
 }
 
-/// A connection and the session that it serves.
+/// A connection.
 pub(super) struct Peer {
-    pub(super) connection: ConnectionId,
-    pub(super) session: Arc<Session>,
+    connection: ConnectionId,
+    attached: Mutex<Attached>,
     /// The token of this connection's greeting.
     pub(super) token: String,
     bell: Arc<Bell>,
@@ -57,8 +69,9 @@ impl World {
     /// A new connection that has read its greeting.
     pub(super) fn peer(&self) -> Peer {
         let connection = self.connections.fetch_add(1, Ordering::Relaxed);
-        let session = self.relay.connect(connection, self.bell.clone());
-        let mut peer = Peer { connection, session, token: String::new(), bell: self.bell.clone() };
+        let attached = Mutex::new(self.relay.greet(connection));
+        let mut peer = Peer { connection, attached, token: String::new(), bell: self.bell.clone() };
+        self.bell.woken.lock().unwrap().insert(connection);
         let hello = peer.read();
         assert_eq!((hello.len(), &hello[0]["cmd"]), (1, &json!("hello")));
         peer.token = hello[0]["data"]["resume_token"].as_str().unwrap().to_owned();
@@ -75,26 +88,29 @@ impl World {
 
     /// Takes up the session of `token` on a new connection: that connection, or the code of the refusal.
     pub(super) fn resume(&self, token: &str, last_seq: u64) -> Result<Peer, String> {
-        let mut peer = self.peer();
-        let outcome = peer.say("resume", json!({"token": token, "last_seq": last_seq}));
-        match outcome {
-            Some(resumed) => {
-                let own = std::mem::replace(&mut peer.session, resumed);
-                own.end(LeaveReason::Left);
-                Ok(peer)
-            }
-            None => {
-                let refusal = peer.read().remove(0);
-                assert_eq!(refusal["cmd"], "resume-error");
-                peer.session.disconnected(peer.connection, false);
-                Err(refusal["data"]["code"].as_str().unwrap().to_owned())
-            }
+        let peer = self.peer();
+        peer.say("resume", json!({"token": token, "last_seq": last_seq}));
+        if peer.attached().has_session() {
+            return Ok(peer);
         }
+        let refusal = peer.read().remove(0);
+        assert_eq!(refusal["cmd"], "resume-error");
+        peer.drop();
+        Err(refusal["data"]["code"].as_str().unwrap().to_owned())
+    }
+
+    /// Moves the clock to `now`.
+    pub(super) fn expire(&self, now: Millis) {
+        self.bell.hear(|woken| self.relay.expire(now, woken));
+    }
+
+    pub(super) fn stop(&self) {
+        self.bell.hear(|woken| self.relay.stop(woken));
     }
 
     /// The end of every session's time to come back.
     pub(super) fn window_passes(&self) {
-        self.relay.expire(self.relay.now() + self.relay.limits().resume_window_s * 1_000 + 1);
+        self.expire(self.relay.now() + self.relay.limits().resume_window_s * 1_000 + 1);
     }
 
     pub(super) fn is_empty(&self) {
@@ -103,26 +119,40 @@ impl World {
     }
 
     pub(super) fn was_woken(&self, peer: &Peer) -> bool {
-        self.bell.0.lock().unwrap().contains(&peer.connection)
+        self.bell.woken.lock().unwrap().contains(&peer.connection)
     }
 }
 
 impl Peer {
-    /// Sends a frame; the session that it resumed, if it did.
-    pub(super) fn send(&self, frame: &Value) -> Option<Arc<Session>> {
-        self.session.handle(self.connection, &frame.to_string()).resumed
+    pub(super) fn attached(&self) -> MutexGuard<'_, Attached> {
+        self.attached.lock().unwrap()
+    }
+
+    /// Sends a frame.
+    pub(super) fn send(&self, frame: &Value) {
+        self.send_text(&frame.to_string());
+    }
+
+    pub(super) fn send_text(&self, text: &str) {
+        self.bell.hear(|woken| self.attached().handle(text, woken));
+    }
+
+    /// Sends a frame that cannot be read as text.
+    pub(super) fn send_binary(&self) {
+        self.bell.hear(|woken| self.attached().refuse_frame(ErrorCode::BinaryFrame, woken));
     }
 
     /// Sends a command without an id.
-    pub(super) fn say(&self, cmd: &str, data: Value) -> Option<Arc<Session>> {
-        self.send(&json!({"cmd": cmd, "data": data}))
+    pub(super) fn say(&self, cmd: &str, data: Value) {
+        self.send(&json!({"cmd": cmd, "data": data}));
     }
 
     /// Takes everything that waits, or why the connection is to be closed. Nothing ever waits unheard of.
     pub(super) fn take(&self) -> Result<Vec<Value>, CloseReason> {
-        let woken = self.bell.0.lock().unwrap().remove(&self.connection);
+        let over = self.bell.over.load(Ordering::SeqCst);
+        let woken = self.bell.woken.lock().unwrap().remove(&self.connection);
         let mut frames = Vec::new();
-        self.session.take(self.connection, |frame| {
+        self.attached().take(|frame| {
             let bytes = frame.parts().concat();
             let start = match bytes[1] {
                 126 => 4,
@@ -132,7 +162,8 @@ impl Peer {
             frames.push(serde_json::from_slice(&bytes[start..]).unwrap());
             true
         })?;
-        assert!(woken || frames.is_empty(), "the writer must be woken for {frames:?}");
+        let alone = self.bell.begun.load(Ordering::SeqCst) == over;
+        assert!(woken || frames.is_empty() || !alone, "the writer must be woken for {frames:?}");
         Ok(frames)
     }
 
@@ -198,12 +229,12 @@ impl Peer {
 
     /// The connection breaks.
     pub(super) fn drop(&self) {
-        self.session.disconnected(self.connection, false);
+        self.bell.hear(|woken| self.attached().disconnected(Ending::Lost, woken));
     }
 
     /// The client says goodbye.
     pub(super) fn leave(&self) {
-        self.session.disconnected(self.connection, true);
+        self.bell.hear(|woken| self.attached().disconnected(Ending::Goodbye, woken));
     }
 }
 

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use crate::protocol::codes::{OwnerLeaves, RoomClosedReason};
 use crate::protocol::ids::{RoomId, UserId};
 use crate::protocol::public_key::PublicKey;
-use crate::room::{Admission, Aftermath, KeyLife, Millis, Newcomer, Refusal, Room, RoomOptions, WayIn};
+use crate::room::{Admission, Aftermath, KeyLife, Millis, Newcomer, Refusal, Room, RoomOptions, Shown, WayIn};
 use crate::secret::{TagKey, Token};
 
 const MOST_KEYS: usize = 6;
@@ -143,7 +143,7 @@ fn admit(
 ) {
     let is_member = model.members.iter().any(|member| member.session == session);
     let tag = tags.tag(token);
-    let admission = room.admit(way, (&tag, token), newcomer(session, key), is_member, model.now);
+    let admission = room.admit(way, Shown { tag: &tag, token }, newcomer(session, key), is_member, model.now);
     match (admission, expected) {
         (Ok(Admission::New(user)), Ok(())) => {
             assert!(model.members.iter().all(|member| member.user != user));
@@ -191,8 +191,13 @@ fn run(steps: &[Step], max_members: usize, owner_leaves: OwnerLeaves) {
                 let own = key.bought.and_then(|user| model.members.iter().find(|member| member.user == user));
                 if let Some(own) = own.filter(|own| own.session == session && own.public_key == public_key) {
                     let tag = tags.tag(&token);
-                    let again =
-                        room.admit(WayIn::Onetime, (&tag, &token), newcomer(session, public_key), true, model.now);
+                    let again = room.admit(
+                        WayIn::Onetime,
+                        Shown { tag: &tag, token: &token },
+                        newcomer(session, public_key),
+                        true,
+                        model.now,
+                    );
                     assert_eq!(again, Ok(Admission::Again(own.user)));
                     continue;
                 }
@@ -220,7 +225,8 @@ fn run(steps: &[Step], max_members: usize, owner_leaves: OwnerLeaves) {
                     let Some(index) = (!keys.is_empty()).then(|| key % keys.len()) else { continue };
                     let token = keys[index].token.duplicate();
                     let tag = tags.tag(&token);
-                    let admission = room.admit(way, (&tag, &token), newcomer(session, 0), false, model.now);
+                    let admission =
+                        room.admit(way, Shown { tag: &tag, token: &token }, newcomer(session, 0), false, model.now);
                     assert_eq!(admission, Err(Refusal::Denied));
                 }
             }
@@ -302,7 +308,7 @@ fn a_life_ends_at_its_last_millisecond() {
     let (mut room, _) = Room::new(RoomId::random(), Zeroizing::new(String::new()), options, newcomer(0, 0));
     let keys = room.keys.issue(&tags, 2, KeyLife::Until(50), 9, 0).unwrap();
     let enter = |room: &mut Room<u8>, key: &Token, session, now| {
-        room.admit(WayIn::Onetime, (&tags.tag(key), key), newcomer(session, 0), false, now)
+        room.admit(WayIn::Onetime, Shown { tag: &tags.tag(key), token: key }, newcomer(session, 0), false, now)
     };
     assert_eq!(enter(&mut room, &keys[0], 1, 50), Err(Refusal::Denied));
     assert!(matches!(enter(&mut room, &keys[0], 1, 49), Ok(Admission::New(_))));
@@ -319,14 +325,20 @@ fn a_key_is_bought_again_only_by_its_buyer_while_it_is_in() {
     let (mut room, _) = Room::new(RoomId::random(), Zeroizing::new(String::new()), options, newcomer(0, 0));
     let key = room.keys.issue(&tags, 1, KeyLife::Room, 9, 0).unwrap().remove(0);
     let mut enter = |session, public_key, is_member| {
-        room.admit(WayIn::Onetime, (&tags.tag(&key), &key), newcomer(session, public_key), is_member, 0)
+        room.admit(
+            WayIn::Onetime,
+            Shown { tag: &tags.tag(&key), token: &key },
+            newcomer(session, public_key),
+            is_member,
+            0,
+        )
     };
     let Ok(Admission::New(user)) = enter(1, 1, false) else { panic!("the key opens") };
     assert_eq!(enter(1, 1, true), Ok(Admission::Again(user)));
     assert_eq!(enter(2, 1, false), Err(Refusal::Denied), "another session with the same public key");
     assert_eq!(enter(1, 2, true), Err(Refusal::Denied), "the same session with another public key");
     room.depart(&user).unwrap();
-    let refused = room.admit(WayIn::Onetime, (&tags.tag(&key), &key), newcomer(1, 1), false, 0);
+    let refused = room.admit(WayIn::Onetime, Shown { tag: &tags.tag(&key), token: &key }, newcomer(1, 1), false, 0);
     assert_eq!(refused, Err(Refusal::Denied));
 }
 

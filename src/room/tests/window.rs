@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use crate::protocol::codes::GapReason;
 use crate::protocol::frame::TextFrame;
-use crate::room::{Bounds, Delivery, OutOfRange, Window};
+use crate::room::{Bounds, Delivery, Kind, OutOfRange, Scope, Window};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -189,7 +189,7 @@ fn run(steps: &[Step]) {
                 let frame = frame(tag, bytes);
                 model.last += 1;
                 model.waits.push(Item::Event { number: model.last, tag, bytes: frame.len(), message });
-                window.push(frame, message);
+                window.push(frame, if message { Kind::Message } else { Kind::Firm });
             }
             Step::Unnumbered { bytes } => {
                 let frame = frame(tag, bytes);
@@ -215,9 +215,10 @@ fn run(steps: &[Step]) {
             Step::Forget { bytes, events, written_only } if model.retains => {
                 let bounds = Bounds { bytes, events };
                 let before = window.bytes();
-                let holds = window.keep_within(bounds, GapReason::Window, written_only);
+                let scope = if written_only { Scope::Written } else { Scope::All };
+                let holds = window.keep_within(bounds, GapReason::Window, scope);
                 assert!(window.bytes() <= before);
-                assert_eq!(holds, !window.holds_beyond(bounds, written_only));
+                assert_eq!(holds, !window.holds_beyond(bounds, scope));
                 forget(&mut model, &window, written_only);
                 let some_left =
                     |items: &[Item]| items.iter().any(|item| matches!(item, Item::Event { message: true, .. }));
@@ -269,10 +270,10 @@ fn forgetting_keeps_joins_and_leaves_in_their_places() {
     let mut window = Window::default();
     window.retain();
     for number in 1..=8 {
-        window.push(frame(number, 10), number % 4 != 0);
+        window.push(frame(number, 10), if number % 4 == 0 { Kind::Firm } else { Kind::Message });
     }
     let none = Bounds { bytes: 0, events: usize::MAX };
-    assert!(!window.keep_within(none, GapReason::Window, false));
+    assert!(!window.keep_within(none, GapReason::Window, Scope::All));
     assert_eq!(deliveries(&mut window), ["1-3 window", "4", "5-7 window", "8"]);
     window.rewind(2).unwrap();
     assert_eq!(deliveries(&mut window), ["3-3 window", "4", "5-7 window", "8"], "a gap is known in part");
@@ -282,7 +283,7 @@ fn forgetting_keeps_joins_and_leaves_in_their_places() {
 fn numbers_that_were_never_sent_are_refused() {
     let mut window = Window::default();
     window.retain();
-    window.push(frame(1, 1), true);
+    window.push(frame(1, 1), Kind::Message);
     assert_eq!(window.acknowledge(1), Err(OutOfRange), "pushed but not taken");
     window.take();
     assert_eq!(window.acknowledge(1), Ok(()));

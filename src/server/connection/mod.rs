@@ -3,20 +3,17 @@
 mod reading;
 
 use std::net::Shutdown;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-use mio::net::TcpStream;
-use rustls::ServerConnection;
 
 use super::admission::Permit;
 use super::bucket::Bucket;
 use super::lanes::Lane;
-use super::output::{Flushed, Output};
+use super::output::{Flushed, Output, Wire};
 use crate::protocol::codes::CloseReason;
 use crate::protocol::event::{Event, Restarting};
 use crate::protocol::frame::{Opcode, TextFrame};
-use crate::relay::{ConnectionId, Relay, Session};
+use crate::protocol::limits::Limits;
+use crate::relay::{Attached, ConnectionId, Ending, Woken};
 
 /// How long a closed connection may take to read the close frame.
 const LINGER: Duration = Duration::from_secs(2);
@@ -69,19 +66,15 @@ enum State {
     },
 }
 
-/// See the module.
+/// A WebSocket connection on its worker.
 pub(super) struct Connection {
-    // Fixed at start.
-    id: ConnectionId,
-    relay: Arc<Relay>,
     _permit: Permit,
-    // The way to the client.
-    pub(super) stream: TcpStream,
-    tls: ServerConnection,
-    session: Arc<Session>,
+    // The way to the client, and to the relay.
+    pub(super) wire: Wire,
+    attached: Attached,
     state: State,
-    /// The client said goodbye: its session shall not wait for it.
-    left: bool,
+    /// How the connection ends, for its session.
+    ending: Ending,
     // The reader's.
     inbound: Vec<u8>,
     fragments: Option<Vec<u8>>,
@@ -107,24 +100,20 @@ pub(super) struct Connection {
 
 impl Connection {
     pub(super) fn new(
-        (id, session): (ConnectionId, Arc<Session>),
-        relay: Arc<Relay>,
-        (stream, mut tls): (TcpStream, ServerConnection),
+        attached: Attached,
+        mut wire: Wire,
         permit: Permit,
         first_command_by: Instant,
         now: Instant,
     ) -> Self {
-        tls.set_buffer_limit(None);
-        let bucket = Bucket::new(relay.limits(), now);
+        wire.tls.set_buffer_limit(None);
+        let bucket = Bucket::new(attached.relay().limits(), now);
         Self {
-            id,
-            relay,
             _permit: permit,
-            stream,
-            tls,
-            session,
+            wire,
+            attached,
             state: State::Open,
-            left: false,
+            ending: Ending::Lost,
             inbound: Vec::new(),
             fragments: None,
             bucket,
@@ -143,7 +132,11 @@ impl Connection {
     }
 
     pub(super) fn id(&self) -> ConnectionId {
-        self.id
+        self.attached.id()
+    }
+
+    fn limits(&self) -> &Limits {
+        self.attached.relay().limits()
     }
 
     /// Where it waits to be read.
@@ -154,37 +147,36 @@ impl Connection {
     // ---- writing ----
 
     /// Encrypts what waits, as far as one write may take it.
-    pub(super) fn encrypt(&mut self, scratch: &mut Scratch, now: Instant) {
+    pub(super) fn encrypt(&mut self, scratch: &mut Scratch, woken: &mut Woken, now: Instant) {
         if self.state == State::Open
-            && let Err(reason) = self.output.encrypt(&mut self.tls, (&self.session, self.id), &mut scratch.out)
+            && let Err(reason) = self.output.encrypt(&mut self.wire.tls, &mut self.attached, &mut scratch.out)
         {
-            self.close(reason, now);
+            self.close(reason, woken, now);
         }
     }
 
     /// Writes what is encrypted, and what waits behind it.
-    pub(super) fn flush(&mut self, scratch: &mut Scratch, now: Instant) -> Next {
+    pub(super) fn flush(&mut self, scratch: &mut Scratch, woken: &mut Woken, now: Instant) -> Next {
         if let State::Closing { .. } = self.state {
             return self.flush_close(now);
         }
-        let io = (&mut self.tls, &mut self.stream);
-        match self.output.flush(io, (&self.session, self.id), &mut scratch.out, now) {
+        match self.output.flush(&mut self.wire, &mut self.attached, &mut scratch.out, now) {
             Flushed::All if self.draining => {
-                self.close(CloseReason::Restarting, now);
+                self.close(CloseReason::Restarting, woken, now);
                 self.flush_close(now)
             }
             Flushed::All => Next::Wait,
-            Flushed::Blocked => match self.session.closing(self.id) {
+            Flushed::Blocked => match self.attached.closing() {
                 // A reader that takes nothing at all would not be asked for what waits until it does.
                 Some(reason) => {
-                    self.close(reason, now);
+                    self.close(reason, woken, now);
                     self.flush_close(now)
                 }
                 None => Next::Wait,
             },
             Flushed::More => Next::Write,
             Flushed::Close(reason) => {
-                self.close(reason, now);
+                self.close(reason, woken, now);
                 self.flush_close(now)
             }
             Flushed::Broken => Next::Drop,
@@ -192,11 +184,11 @@ impl Connection {
     }
 
     fn flush_close(&mut self, now: Instant) -> Next {
-        match self.output.write_out(&mut self.tls, &mut self.stream, now) {
+        match self.output.write_out(&mut self.wire, now) {
             Flushed::Broken => Next::Drop,
             Flushed::All => {
                 // A socket that is gone already is closed enough.
-                let _ = self.stream.shutdown(Shutdown::Write);
+                let _ = self.wire.stream.shutdown(Shutdown::Write);
                 Next::Wait
             }
             _ => Next::Wait,
@@ -205,7 +197,7 @@ impl Connection {
 
     /// Whether something waits that the session does not know of: control frames, TLS messages.
     pub(super) fn must_write(&self) -> bool {
-        !self.waits_to_write() && (self.tls.wants_write() || self.output.has_control())
+        !self.waits_to_write() && (self.wire.tls.wants_write() || self.output.has_control())
     }
 
     /// The client will send no more.
@@ -221,7 +213,7 @@ impl Connection {
     // ---- closing ----
 
     /// Queues the close frame and gives the session up.
-    fn close(&mut self, reason: CloseReason, now: Instant) {
+    fn close(&mut self, reason: CloseReason, woken: &mut Woken, now: Instant) {
         if self.state != State::Open {
             return;
         }
@@ -230,37 +222,37 @@ impl Connection {
             reason,
             CloseReason::Normal | CloseReason::ProtocolError | CloseReason::NotUtf8 | CloseReason::TooLarge
         ) {
-            self.output.encrypt_all(&mut self.tls, (&self.session, self.id), &mut Vec::new());
+            self.output.encrypt_all(&mut self.wire.tls, &mut self.attached, &mut Vec::new());
         }
-        self.output.close(&mut self.tls, reason);
+        self.output.close(&mut self.wire.tls, reason);
         self.state = State::Closing { until: now + LINGER };
         self.inbound = Vec::new();
         self.fragments = None;
         tracing::debug!(reason = reason.as_str(), "closing a connection");
-        self.give_up();
+        self.give_up(woken);
     }
 
     /// The session goes on without this connection, or ends with it.
-    pub(super) fn give_up(&mut self) {
-        self.session.disconnected(self.id, self.left);
+    pub(super) fn give_up(&mut self, woken: &mut Woken) {
+        self.attached.disconnected(self.ending, woken);
     }
 
     /// Says that the server restarts; once that is written the connection is closed.
-    pub(super) fn drain(&mut self, reconnect_in_ms: u64) {
-        self.session.announce_restart(reconnect_in_ms);
+    pub(super) fn drain(&mut self, reconnect_in_ms: u64, woken: &mut Woken) {
+        self.attached.announce_restart(reconnect_in_ms, woken);
         self.draining = true;
     }
 
     /// Another process goes on with the session: says so and closes. The session is not touched any more.
-    pub(super) fn leave(&mut self, reconnect_in_ms: u64, now: Instant) {
+    pub(super) fn leave(&mut self, reconnect_in_ms: u64, woken: &mut Woken, now: Instant) {
         if self.state == State::Open {
             if self.first_command_by.is_some() {
                 // The greeting comes first, and may still wait.
-                self.output.encrypt_all(&mut self.tls, (&self.session, self.id), &mut Vec::new());
+                self.output.encrypt_all(&mut self.wire.tls, &mut self.attached, &mut Vec::new());
             }
             let restarting = Event::Restarting(Restarting { reconnect_in_ms });
             self.output.text(&TextFrame::text(&restarting.to_json(None)));
-            self.close(CloseReason::Restarting, now);
+            self.close(CloseReason::Restarting, woken, now);
         }
     }
 
@@ -271,7 +263,7 @@ impl Connection {
         if let State::Closing { until } = self.state {
             return until;
         }
-        let limits = self.relay.limits();
+        let limits = self.limits();
         let alive = match (self.paused_until, self.pinged) {
             // Whoever is not read cannot be heard.
             (Some(paused_until), _) => paused_until,
@@ -283,20 +275,20 @@ impl Connection {
     }
 
     /// Acts on the deadlines that are past.
-    pub(super) fn on_timer(&mut self, now: Instant) -> Next {
+    pub(super) fn on_timer(&mut self, woken: &mut Woken, now: Instant) -> Next {
         if let State::Closing { until } = self.state {
             return if until <= now { Next::Drop } else { Next::Wait };
         }
-        let limits = self.relay.limits();
+        let limits = self.limits();
         let (ping_interval, pong_timeout) = (limits.ping_interval_s, limits.pong_timeout_s);
         let past = |since: Option<Instant>, s: u64| since.is_some_and(|since| since + Duration::from_secs(s) <= now);
         if past(self.output.blocked_since, limits.write_timeout_s) {
-            self.close(CloseReason::WriteTimeout, now);
+            self.close(CloseReason::WriteTimeout, woken, now);
             // It reads nothing: there is no use in waiting for it to read why.
             return Next::Drop;
         }
         if self.first_command_by.is_some_and(|by| by <= now) {
-            self.close(CloseReason::FirstCommandTimeout, now);
+            self.close(CloseReason::FirstCommandTimeout, woken, now);
         } else if let Some(until) = self.paused_until {
             if until <= now {
                 self.paused_until = None;
@@ -305,7 +297,7 @@ impl Connection {
                 return Next::Read;
             }
         } else if past(self.pinged, pong_timeout) {
-            self.close(CloseReason::PingTimeout, now);
+            self.close(CloseReason::PingTimeout, woken, now);
         } else if self.pinged.is_none() && past(Some(self.last_heard), ping_interval) {
             self.output.control(Opcode::Ping, &[]);
             self.pinged = Some(now);

@@ -6,21 +6,22 @@ use std::time::Instant;
 use rustls::ServerConnection;
 
 use super::{Connection, GROWTH, MUCH, Next, Scratch, State};
-use crate::protocol::codes::{CloseReason, ErrorCode, LeaveReason};
+use crate::protocol::codes::{CloseReason, ErrorCode};
 use crate::protocol::frame::{ClientFrame, FrameError, MAX_CONTROL_PAYLOAD, Opcode, read_client_frame, unmask};
+use crate::relay::{Ending, Woken};
 use crate::secret::wipe;
 
 impl Connection {
     /// Takes in what was read before this connection came to its worker.
-    pub(in crate::server) fn read_earlier(&mut self, read: Vec<u8>, scratch: &mut Scratch, now: Instant) -> Next {
+    pub(in crate::server) fn read_earlier(&mut self, read: Vec<u8>, woken: &mut Woken, now: Instant) -> Next {
         self.inbound = read;
-        if self.tls.process_new_packets().is_err() {
+        if self.wire.tls.process_new_packets().is_err() {
             return Next::Drop;
         }
         let drained = self.drain_plaintext();
-        wipe_decrypted(&mut self.tls);
+        wipe_decrypted(&mut self.wire.tls);
         match drained {
-            Ok(()) => self.frames_of_inbound(scratch, now),
+            Ok(()) => self.frames_of_inbound(woken, now),
             Err(_) => Next::Drop,
         }
     }
@@ -29,7 +30,7 @@ impl Connection {
     fn drain_plaintext(&mut self) -> io::Result<()> {
         let mut piece = [0; GROWTH];
         loop {
-            match self.tls.reader().read(&mut piece) {
+            match self.wire.tls.reader().read(&mut piece) {
                 Ok(0) => return Ok(()),
                 Ok(n) => self.inbound.extend_from_slice(&piece[..n]),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
@@ -39,7 +40,7 @@ impl Connection {
     }
 
     /// Reads one turn's worth from the socket and carries out what is in it.
-    pub(in crate::server) fn read(&mut self, scratch: &mut Scratch, now: Instant) -> Next {
+    pub(in crate::server) fn read(&mut self, scratch: &mut Scratch, woken: &mut Woken, now: Instant) -> Next {
         if let State::Closing { .. } = self.state {
             return self.throw_away(scratch);
         }
@@ -47,12 +48,12 @@ impl Connection {
             return Next::Wait;
         }
         if std::mem::take(&mut self.stalled) {
-            match self.frames_of_inbound(scratch, now) {
+            match self.frames_of_inbound(woken, now) {
                 Next::Wait if self.paused_until.is_none() => {}
                 other => return other,
             }
         }
-        let n = match self.stream.read(&mut scratch.raw) {
+        let n = match self.wire.stream.read(&mut scratch.raw) {
             Ok(0) => return Next::Drop,
             Ok(n) => n,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Next::Wait,
@@ -68,28 +69,28 @@ impl Connection {
         if own {
             std::mem::swap(&mut plain, &mut self.inbound);
         }
-        let decrypted = decrypt(&mut self.tls, &scratch.raw[..n], &mut plain);
+        let decrypted = decrypt(&mut self.wire.tls, &scratch.raw[..n], &mut plain);
         if own {
             std::mem::swap(&mut plain, &mut self.inbound);
         }
         let next = match decrypted {
-            Err(()) => {
+            Err(BadTls) => {
                 // The alert that says why goes out as far as it can.
-                let _ = self.output.write_out(&mut self.tls, &mut self.stream, now);
+                let _ = self.output.write_out(&mut self.wire, now);
                 Next::Drop
             }
-            Ok(ended) => {
+            Ok(tls) => {
                 let next = if own {
-                    self.frames_of_inbound(scratch, now)
+                    self.frames_of_inbound(woken, now)
                 } else {
-                    let used = self.frames(&mut plain, scratch, now);
+                    let used = self.frames(&mut plain, woken, now);
                     if used < plain.len() && self.state == State::Open {
                         self.inbound.extend_from_slice(&plain[used..]);
                     }
                     self.after_frames()
                 };
                 match next {
-                    Next::Wait if ended => Next::Drop,
+                    Next::Wait if matches!(tls, TlsState::Ended) => Next::Drop,
                     Next::Wait if n == scratch.raw.len() || self.peer_done => Next::Read,
                     other => other,
                 }
@@ -100,9 +101,9 @@ impl Connection {
         next
     }
 
-    fn frames_of_inbound(&mut self, scratch: &mut Scratch, now: Instant) -> Next {
+    fn frames_of_inbound(&mut self, woken: &mut Woken, now: Instant) -> Next {
         let mut inbound = std::mem::take(&mut self.inbound);
-        let used = self.frames(&mut inbound, scratch, now);
+        let used = self.frames(&mut inbound, woken, now);
         if used < inbound.len() && self.state == State::Open {
             wipe::forget_front(&mut inbound, used);
             self.inbound = inbound;
@@ -118,10 +119,10 @@ impl Connection {
     }
 
     /// Carries out the whole frames at the start of `buffer`; how many bytes they were.
-    fn frames(&mut self, buffer: &mut [u8], scratch: &mut Scratch, now: Instant) -> usize {
+    fn frames(&mut self, buffer: &mut [u8], woken: &mut Woken, now: Instant) -> usize {
         let mut at = 0;
         while self.state == State::Open && at < buffer.len() {
-            if let Some(until) = self.bucket.wait(self.relay.limits(), now) {
+            if let Some(until) = self.bucket.wait(self.attached.relay().limits(), now) {
                 self.paused_until = Some(until);
                 break;
             }
@@ -129,16 +130,18 @@ impl Connection {
             let most = self.max_payload();
             // A control frame has its own bound, however much of a message has come.
             match read_client_frame(rest, most.max(MAX_CONTROL_PAYLOAD)) {
-                Ok(Some(frame)) if !frame.opcode.is_control() && frame.payload.len() > most => self.too_large(now),
+                Ok(Some(frame)) if !frame.opcode.is_control() && frame.payload.len() > most => {
+                    self.too_large(woken, now)
+                }
                 Ok(Some(frame)) if frame.payload.end <= rest.len() => {
                     at += frame.payload.end;
                     let payload = &mut rest[frame.payload.clone()];
                     unmask(payload, frame.mask);
-                    self.frame(&frame, payload, scratch, now);
+                    self.frame(&frame, payload, woken, now);
                 }
                 Ok(_) => break,
-                Err(FrameError::TooLarge) => self.too_large(now),
-                Err(_) => self.close(CloseReason::ProtocolError, now),
+                Err(FrameError::TooLarge) => self.too_large(woken, now),
+                Err(_) => self.close(CloseReason::ProtocolError, woken, now),
             }
         }
         at
@@ -146,75 +149,79 @@ impl Connection {
 
     /// Most payload of a frame that may come now.
     fn max_payload(&mut self) -> usize {
-        self.joined = self.joined || self.session.rooms() > 0;
-        let limits = self.relay.limits();
+        self.joined = self.joined || self.attached.is_member();
+        let limits = self.limits();
         let most = if self.joined { limits.frame_bytes } else { limits.first_frame_bytes };
         most as usize - self.fragments.as_ref().map_or(0, Vec::len).min(most as usize)
     }
 
-    fn too_large(&mut self, now: Instant) {
-        self.session.refuse_frame(self.id, ErrorCode::TooLarge);
-        self.close(CloseReason::TooLarge, now);
+    fn too_large(&mut self, woken: &mut Woken, now: Instant) {
+        self.attached.refuse_frame(ErrorCode::TooLarge, woken);
+        self.close(CloseReason::TooLarge, woken, now);
     }
 
-    fn frame(&mut self, frame: &ClientFrame, payload: &[u8], scratch: &mut Scratch, now: Instant) {
+    fn frame(&mut self, frame: &ClientFrame, payload: &[u8], woken: &mut Woken, now: Instant) {
         match frame.opcode {
-            Opcode::Text if frame.fin && self.fragments.is_none() => self.text(payload, scratch, now),
+            Opcode::Text if frame.fin && self.fragments.is_none() => self.text(payload, woken, now),
             Opcode::Text if self.fragments.is_none() => {
-                self.bucket.charge(0, self.relay.limits(), now);
+                self.charge(0, now);
                 self.fragments = Some(payload.to_vec());
             }
             Opcode::Continuation => match self.fragments.take() {
                 Some(mut fragments) => {
                     fragments.extend_from_slice(payload);
                     if frame.fin {
-                        self.text(&fragments, scratch, now);
+                        self.text(&fragments, woken, now);
                     } else {
-                        self.bucket.charge(0, self.relay.limits(), now);
+                        self.charge(0, now);
                         self.fragments = Some(fragments);
                     }
                 }
-                None => self.close(CloseReason::ProtocolError, now),
+                None => self.close(CloseReason::ProtocolError, woken, now),
             },
             // An unfinished message of another kind (RFC 6455 §5.4).
-            Opcode::Text => self.close(CloseReason::ProtocolError, now),
-            Opcode::Binary if self.fragments.is_some() => self.close(CloseReason::ProtocolError, now),
+            Opcode::Text => self.close(CloseReason::ProtocolError, woken, now),
+            Opcode::Binary if self.fragments.is_some() => self.close(CloseReason::ProtocolError, woken, now),
             Opcode::Binary => {
-                self.bucket.charge(0, self.relay.limits(), now);
-                self.session.refuse_frame(self.id, ErrorCode::BinaryFrame);
+                self.charge(0, now);
+                self.attached.refuse_frame(ErrorCode::BinaryFrame, woken);
                 if !frame.fin {
-                    self.close(CloseReason::ProtocolError, now);
+                    self.close(CloseReason::ProtocolError, woken, now);
                 }
             }
             Opcode::Ping => {
-                self.bucket.charge(0, self.relay.limits(), now);
+                self.charge(0, now);
                 self.output.control(Opcode::Pong, payload);
             }
-            Opcode::Pong => self.bucket.charge(0, self.relay.limits(), now),
+            Opcode::Pong => self.charge(0, now),
             Opcode::Close => {
                 // 1000, or no code at all, means that the client is done; anything else may be an accident.
-                self.left = payload.is_empty() || payload.first_chunk() == Some(&1000u16.to_be_bytes());
-                self.close(if bad_close(payload) { CloseReason::ProtocolError } else { CloseReason::Normal }, now);
+                if payload.is_empty() || payload.first_chunk() == Some(&1000u16.to_be_bytes()) {
+                    self.ending = Ending::Goodbye;
+                }
+                self.close(
+                    if bad_close(payload) { CloseReason::ProtocolError } else { CloseReason::Normal },
+                    woken,
+                    now,
+                );
             }
         }
     }
 
-    fn text(&mut self, payload: &[u8], scratch: &mut Scratch, now: Instant) {
-        let Ok(text) = std::str::from_utf8(payload) else { return self.close(CloseReason::NotUtf8, now) };
+    fn text(&mut self, payload: &[u8], woken: &mut Woken, now: Instant) {
+        let Ok(text) = std::str::from_utf8(payload) else { return self.close(CloseReason::NotUtf8, woken, now) };
         self.first_command_by = None;
-        let outcome = self.session.handle(self.id, text);
-        self.bucket.charge(outcome.bytes_out, self.relay.limits(), now);
-        if let Some(resumed) = outcome.resumed {
-            // What this connection's own session still had to say comes before what the resumed one has.
-            self.output.encrypt_all(&mut self.tls, (&self.session, self.id), &mut scratch.out);
-            self.session.end(LeaveReason::Left);
-            self.session = resumed;
-        }
+        let outcome = self.attached.handle(text, woken);
+        self.charge(outcome.bytes_out, now);
+    }
+
+    fn charge(&mut self, bytes_out: usize, now: Instant) {
+        self.bucket.charge(bytes_out, self.attached.relay().limits(), now);
     }
 
     /// After the close: reads on, so that the client's last frames do not reset the connection before it has read ours.
     fn throw_away(&mut self, scratch: &mut Scratch) -> Next {
-        match self.stream.read(&mut scratch.raw) {
+        match self.wire.stream.read(&mut scratch.raw) {
             Ok(0) => Next::Drop,
             Ok(_) => Next::Read,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Next::Wait,
@@ -224,18 +231,27 @@ impl Connection {
     }
 }
 
-/// Decrypts `raw` behind what is in `plain`. `Ok(true)` when the peer ended the TLS session.
-fn decrypt(tls: &mut ServerConnection, mut raw: &[u8], plain: &mut Vec<u8>) -> Result<bool, ()> {
+/// The peer's bytes are not TLS.
+struct BadTls;
+
+/// Whether the peer may send more.
+enum TlsState {
+    Open,
+    Ended,
+}
+
+/// Decrypts `raw` behind what is in `plain`.
+fn decrypt(tls: &mut ServerConnection, mut raw: &[u8], plain: &mut Vec<u8>) -> Result<TlsState, BadTls> {
     let mut ended = false;
     while !raw.is_empty() && !ended {
-        tls.read_tls(&mut raw).map_err(drop)?;
-        let state = tls.process_new_packets().map_err(drop)?;
+        tls.read_tls(&mut raw).map_err(|_| BadTls)?;
+        let state = tls.process_new_packets().map_err(|_| BadTls)?;
         let mut bytes = state.plaintext_bytes_to_read();
         ended = state.peer_has_closed();
         plain.reserve(bytes);
         while bytes > 0 {
             let mut reader = tls.reader();
-            let record = reader.fill_buf().map_err(drop)?;
+            let record = reader.fill_buf().map_err(|_| BadTls)?;
             plain.extend_from_slice(record);
             let read = record.len();
             reader.consume(read);
@@ -243,7 +259,7 @@ fn decrypt(tls: &mut ServerConnection, mut raw: &[u8], plain: &mut Vec<u8>) -> R
         }
     }
     wipe_decrypted(tls);
-    Ok(ended)
+    Ok(if ended { TlsState::Ended } else { TlsState::Open })
 }
 
 /// Wipes what the TLS library decrypted in its own buffer, which it keeps for what comes next.

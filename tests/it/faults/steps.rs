@@ -152,7 +152,7 @@ async fn a_successor_that_dies_harms_nothing() {
         company.alice.send(command).await;
         drop(stream);
         company.arrives().await;
-        assert!(!chain.relay.is_handed_over(), "{step:?}");
+        assert!(!chain.relay.is_taken_over(), "{step:?}");
     }
     company.end(&chain).await;
     chain.stop().await;

@@ -18,7 +18,7 @@ fn hand_over(world: &mut World, from: &str, to: &str) {
 }
 
 #[test]
-fn a_room_is_handed_over_and_the_new_owner_governs() {
+fn a_room_is_taken_over_and_the_new_owner_governs() {
     let mut world = World::with(&["bob", "carol"]);
     let old = world.link("alice", InviteKind::Forever, None);
     hand_over(&mut world, "alice", "bob");
@@ -43,7 +43,7 @@ fn a_room_is_handed_over_and_the_new_owner_governs() {
 }
 
 #[test]
-fn nothing_else_happens_while_a_room_is_handed_over() {
+fn nothing_else_happens_while_a_room_is_taken_over() {
     let mut world = World::with(&["bob", "carol"]);
     world.swallow = |command| matches!(command, Command::TransferOwner { .. });
     hand_over(&mut world, "alice", "bob");

@@ -1,7 +1,7 @@
-//! The relay's whole state as a sequence of records, for another process that goes on with it.
+//! The relay's whole state as a sequence of records, for another process that takes it over.
 //!
-//! Sessions that may be resumed come first, each with its window, then the rooms, then a count of both. Sessions that were not made
-//! resumable are not among them: their members are told gone by the process that takes over.
+//! Resumable sessions come first, each with its window, then the rooms, then a count of both. Sessions that were not made
+//! resumable are not among them: the process that takes over tells the other members that they are gone.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,14 +9,15 @@ use std::sync::atomic::Ordering;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::lock;
-use super::registry::Relay;
-use super::resume::{Answered, AnsweredState};
-use super::session::{Line, Membership, Outbox, Session, SessionHandle};
+use super::answered::{Answered, AnsweredState};
+use super::outbox::{Line, Outbox, Woken};
+use super::registry::Handle;
+use super::session::{Membership, Relay, Session};
 use crate::protocol::codes::LeaveReason;
 use crate::protocol::limits::Limits;
-use crate::room::{MemberState, Millis, RoomState, Window, WindowState};
+use crate::room::{MemberState, Millis, RoomState, WindowState};
 use crate::secret::{Tag, TagKey};
+use crate::sync::lock;
 
 /// The version of the records. Another one is refused.
 pub const FORMAT: u32 = 1;
@@ -69,7 +70,7 @@ pub enum RestoreError {
 }
 
 impl Relay {
-    /// Hands the state to `write`, record by record. Nothing may change meanwhile: no connection is served and no clock is watched.
+    /// Passes the state to `write`, record by record. Nothing may change meanwhile: no connection is served and no clock is watched.
     ///
     /// # Errors
     /// Those of `write`.
@@ -78,7 +79,7 @@ impl Relay {
             format: FORMAT,
             now: self.now(),
             tag_seed: Zeroizing::new(*self.tags.seed()),
-            next_session: self.next_session.load(Ordering::Acquire) as u64,
+            next_session: self.next_session.load(Ordering::Acquire),
         })?;
         let (mut sessions, mut rooms) = (0, 0);
         for session in self.resumable_sessions() {
@@ -122,7 +123,7 @@ impl Relay {
             return Err(RestoreError::Format);
         }
         let relay = Self::with_tags(limits, notice, TagKey::from_seed(&tag_seed));
-        relay.next_session.store(next_session as usize, Ordering::Release);
+        relay.next_session.store(next_session, Ordering::Release);
         let shift = relay.now() as i64 - now as i64;
         Ok((relay, shift))
     }
@@ -158,7 +159,7 @@ impl Relay {
     fn restore_room(self: &Arc<Self>, state: RoomState, shift: i64) -> Option<()> {
         let handle = |member: &MemberState| {
             let session = self.away_session(member.session).unwrap_or_else(|| Session::ended(self, member.session));
-            SessionHandle(session)
+            Handle(session)
         };
         let room = state.into_room(&self.tags, shift, handle)?;
         let (id, next_expiry) = (room.id(), room.next_expiry());
@@ -167,13 +168,12 @@ impl Relay {
         }
         let members: Vec<_> =
             room.members().map(|(user, member)| (user, member.handle.0.clone(), member.username.clone())).collect();
+        self.members.fetch_add(members.len(), Ordering::AcqRel);
         let cell = self.reopen_room(id, room);
         self.schedule_room(id, next_expiry);
         for (user, session, username) in members {
             // The members of ended sessions are dismissed when everything is here.
-            if !session.has_ended() {
-                drop(session.add_membership(Membership::new(self.clone(), id, user, cell.clone(), &username)));
-            }
+            let _ended = session.add_membership(Membership::new(id, user, cell.clone(), &username));
         }
         Some(())
     }
@@ -186,7 +186,8 @@ impl Relay {
                 None => continue,
             };
             for user in lost {
-                self.depart(&cell, &user, LeaveReason::Lost);
+                // Every session of this process is away: there is nobody to wake.
+                self.depart(&cell, &user, LeaveReason::Lost, &mut Woken::new());
             }
         }
     }
@@ -204,7 +205,7 @@ impl Session {
     /// Reads a session back; it is away, and has the resume window to come back.
     pub(super) fn restore(relay: &Arc<Relay>, state: SessionState) -> Option<()> {
         let SessionState { id, token, window, answered } = state;
-        let given = relay.next_session.load(Ordering::Acquire) as u64;
+        let given = relay.next_session.load(Ordering::Acquire);
         if id >= given || relay.away_session(id).is_some() || relay.knows_token(&token) {
             return None;
         }
@@ -213,16 +214,10 @@ impl Session {
         let mut outbox = Outbox::new(window.into_window()?, line);
         outbox.answered = Answered::restore(answered);
         outbox.token = Some(token);
-        let session = Self::with(relay, id, outbox, Some(Vec::new()));
+        let session = Self::open(relay, id, outbox);
         session.account(&mut lock(&session.outbox));
-        relay.open_sessions.fetch_add(1, Ordering::AcqRel);
         relay.file_token(token, session.clone());
-        relay.send_away(session, until);
+        relay.send_away(id, session, until);
         Some(())
-    }
-
-    /// A session that is no more, in the place of one that could not be handed over.
-    pub(super) fn ended(relay: &Arc<Relay>, id: u64) -> Arc<Self> {
-        Self::with(relay, id, Outbox::new(Window::default(), Line::Ended), None)
     }
 }

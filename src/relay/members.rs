@@ -1,0 +1,112 @@
+//! The members of a room: their list, their cards, their owner.
+
+use zeroize::Zeroizing;
+
+use super::execute::{Refused, refused};
+use super::outbox::Woken;
+use super::registry::Handle;
+use super::session::{Acting, Relay, Session, SharedRoom};
+use crate::protocol::codes::ErrorCode;
+use crate::protocol::command::{InRoom, OfMember, SetCard};
+use crate::protocol::event::{Event, Members, OwnerChanged, User};
+use crate::protocol::ids::UserId;
+use crate::room::Member;
+use crate::sync::lock;
+
+/// A member as others see it.
+pub(super) fn entry(user_id: UserId, member: &Member<Handle<Session>>) -> User {
+    User {
+        user_id,
+        username: member.username.to_string(),
+        public_key_string: member.public_key.pkcs1_pem(),
+        card: member.card.as_ref().map(|card| card.to_string()),
+    }
+}
+
+/// All members but one, longest-standing first.
+pub(super) fn others(room: &SharedRoom, me: &UserId) -> Vec<User> {
+    room.members().filter(|(user, _)| user != me).map(|(user, member)| entry(user, member)).collect()
+}
+
+impl Session {
+    /// Runs `act` on the room of a membership, under its lock.
+    fn in_room<T>(
+        &self,
+        acting: &Acting,
+        act: impl FnOnce(&mut SharedRoom) -> Result<T, Refused>,
+    ) -> Result<T, Refused> {
+        let mut guard = lock(&acting.cell.room);
+        let room = guard.as_mut().ok_or(ErrorCode::Denied)?;
+        room.member(&acting.user).ok_or(ErrorCode::Denied)?;
+        act(room)
+    }
+
+    /// The same for what only the owner may do.
+    pub(super) fn as_owner<T>(
+        &self,
+        acting: &Acting,
+        act: impl FnOnce(&mut SharedRoom) -> Result<T, Refused>,
+    ) -> Result<T, Refused> {
+        self.in_room(
+            acting,
+            |room| if room.owner() == acting.user { act(room) } else { Err(ErrorCode::NotOwner.into()) },
+        )
+    }
+
+    pub(super) fn transfer_owner(
+        &self,
+        command: &OfMember<'_>,
+        id: Option<&str>,
+        woken: &mut Woken,
+    ) -> Result<(), Refused> {
+        let acting = self.member_of(&command.room_id)?;
+        let room_id = self.as_owner(&acting, |room| {
+            let owner_id = UserId::parse(&command.user_id).filter(|user| *user != acting.user);
+            let owner_id = owner_id.ok_or_else(|| refused(ErrorCode::BadRequest, "user_id"))?;
+            if !room.transfer(&owner_id) {
+                return Err(ErrorCode::Absent.into());
+            }
+            let changed = Event::OwnerChanged(OwnerChanged { room_id: room.id(), owner_id });
+            Relay::tell(room, &changed, |_| true, woken);
+            Ok(room.id())
+        })?;
+        self.done(Event::TransferOwner, room_id, id, woken);
+        Ok(())
+    }
+
+    pub(super) fn list_members(
+        &self,
+        command: &InRoom<'_>,
+        id: Option<&str>,
+        woken: &mut Woken,
+    ) -> Result<(), Refused> {
+        let acting = self.member_of(&command.room_id)?;
+        self.in_room(&acting, |room| {
+            let members = Members { room_id: room.id(), owner_id: room.owner(), users: others(room, &acting.user) };
+            // Under the lock, so that the list has its place in the order of joins and leaves.
+            self.push_event(&Event::ListMembers(members), id, woken);
+            Ok(())
+        })
+    }
+
+    pub(super) fn set_card(&self, command: &SetCard<'_>, id: Option<&str>, woken: &mut Woken) -> Result<(), Refused> {
+        let acting = self.member_of(&command.room_id)?;
+        let card = self.checked_card(&command.card)?;
+        let room_id = self.in_room(&acting, |room| {
+            room.set_card(&acting.user, card);
+            Ok(room.id())
+        })?;
+        self.done(Event::SetCard, room_id, id, woken);
+        Ok(())
+    }
+
+    pub(super) fn checked_card(&self, card: &str) -> Result<Zeroizing<String>, Refused> {
+        let most = self.relay.limits.card_bytes as usize;
+        // As it is written in JSON: escapes count.
+        let written = serde_json::to_string(card).map_or(usize::MAX, |json| json.len() - 2);
+        if card.len() > most || written > most {
+            return Err(ErrorCode::CardTooLarge.into());
+        }
+        Ok(Zeroizing::new(card.to_owned()))
+    }
+}
