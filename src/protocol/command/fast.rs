@@ -7,7 +7,9 @@ use std::borrow::Cow;
 
 use memchr::memchr2;
 
-use super::{Command, Payload, RawString, Request, SendMessage, SendMessages};
+use super::data::{Payload, SendMessage, SendMessages};
+use super::raw_string::RawString;
+use super::request::{Command, Request};
 
 /// Reads a frame of the form `{"cmd":"send-message(s)",["id":"…",]"data":{…}[,"id":"…"]}` whose data has just the known fields, in any order.
 pub(super) fn sending(frame: &str) -> Option<Request<'_>> {
