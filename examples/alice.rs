@@ -3,6 +3,7 @@
 //! `cargo run --example alice wss://HOST:PORT PIN`, with what `subrosa serve` or the example `server` prints.
 
 use std::error::Error;
+use std::time::Duration;
 
 use secrecy::ExposeSecret;
 use subrosa::client::{Config, NewRoom, RoomEvent, SealedRoom, Trust};
@@ -16,7 +17,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     let config = Config::new(server.parse()?, Trust::Pin(pin.parse()?));
     let (room, mut events) = SealedRoom::create(config, "alice", NewRoom::default()).await?;
-    let link = room.invite(InviteKind::OneTime, Some(600)).await?;
+    let link = room.invite(InviteKind::OneTime, Some(Duration::from_secs(600))).await?;
     eprintln!("cargo run --example bob '{}'", link.to_url().expose_secret());
 
     while let Some(event) = events.next().await {

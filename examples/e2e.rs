@@ -45,10 +45,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // Alice opens a room; Bob comes by a link that works once, Carol by one that works until it is withdrawn.
     let new = NewRoom { room_name: "tea".to_owned(), ..NewRoom::default() };
     let (alice, mut at_alice) = SealedRoom::create(config, "alice", new).await?;
-    let (bob, mut at_bob) = SealedRoom::join(*alice.invite(InviteKind::OneTime, None).await?, "bob").await?;
+    let (bob, mut at_bob) = SealedRoom::join(alice.invite(InviteKind::OneTime, None).await?, "bob").await?;
     let bobs = next(&mut at_alice, joined).await?;
     let forever = alice.invite(InviteKind::Forever, None).await?;
-    let (carol, mut at_carol) = SealedRoom::join(*forever, "carol").await?;
+    let (carol, mut at_carol) = SealedRoom::join(forever, "carol").await?;
     let carols = next(&mut at_alice, joined).await?;
     next(&mut at_bob, |event| joined(event).filter(|who| who.name == "carol")).await?;
 

@@ -38,6 +38,5 @@ pub use identity::{Identity, VerifyingKey};
 pub use link::{Link, Server};
 pub use plain::{Body, Plain};
 pub use random::{Random, SystemRandom};
-pub use room::Room;
 pub use secret::RoomSecret;
 pub use view::View;

@@ -49,7 +49,7 @@ pub(crate) async fn alarm(events: &mut RoomEvents) -> Alarm {
 }
 
 /// A link for one person.
-pub(crate) async fn one(room: &SealedRoom) -> Box<Link> {
+pub(crate) async fn one(room: &SealedRoom) -> Link {
     room.invite(InviteKind::OneTime, None).await.unwrap()
 }
 

@@ -25,7 +25,7 @@ pub(super) async fn create(options: Create) -> Result<(SealedRoom, RoomEvents), 
     };
     let new = NewRoom {
         room_name: options.room_name,
-        expires_in_s: options.expires.map(u64::from),
+        expires_in: options.expires,
         owner_leaves: options.owner_leaves.into(),
         max_members: None,
     };

@@ -1,6 +1,8 @@
 //! What a typed line asks for.
 
-use super::duration::seconds;
+use std::time::Duration;
+
+use super::duration::parse_span;
 
 /// One line of input. Names are looked up later, by who is in the room.
 #[derive(Debug, PartialEq, Eq)]
@@ -13,8 +15,8 @@ pub(super) enum Line<'a> {
     Invite {
         /// Whether the link works more than once.
         forever: bool,
-        /// Its life in seconds.
-        expires_in_s: Option<u32>,
+        /// Its life.
+        expires_in: Option<Duration>,
     },
     /// `/members`.
     Members,
@@ -87,16 +89,16 @@ pub(super) fn parse(line: &str) -> Result<Line<'_>, String> {
 }
 
 fn invite(rest: &str) -> Result<Line<'static>, String> {
-    let (mut forever, mut expires_in_s) = (false, None);
+    let (mut forever, mut expires_in) = (false, None);
     let mut words = rest.split_whitespace();
     while let Some(word) = words.next() {
         match word {
             "--forever" => forever = true,
-            "--expires" => expires_in_s = Some(seconds(words.next().unwrap_or_default())?),
+            "--expires" => expires_in = Some(parse_span(words.next().unwrap_or_default())?),
             _ => return Err("write /invite [--forever] [--expires 10m]".to_owned()),
         }
     }
-    Ok(Line::Invite { forever, expires_in_s })
+    Ok(Line::Invite { forever, expires_in })
 }
 
 fn unknown(name: &str) -> String {
@@ -132,8 +134,8 @@ mod tests {
         assert_eq!(parse("//etc"), Ok(Line::Say("/etc")));
         assert_eq!(parse("/members"), Ok(Line::Members));
         assert_eq!(parse("/tell bob  hi there "), Ok(Line::Tell("bob  hi there")));
-        assert_eq!(parse("/invite"), Ok(Line::Invite { forever: false, expires_in_s: None }));
-        let timed = Line::Invite { forever: true, expires_in_s: Some(600) };
+        assert_eq!(parse("/invite"), Ok(Line::Invite { forever: false, expires_in: None }));
+        let timed = Line::Invite { forever: true, expires_in: Some(Duration::from_secs(600)) };
         assert_eq!(parse("/invite --expires 10m --forever"), Ok(timed));
         for command in COMMANDS {
             assert!(HELP.contains(&format!("\n  /{command} ")), "{command}");

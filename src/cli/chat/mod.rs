@@ -14,6 +14,7 @@ mod terminal;
 mod wishes;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
@@ -52,8 +53,8 @@ struct Create {
     #[arg(long, value_name = "PIN", allow_hyphen_values = true)]
     pin: Option<Pin>,
     /// The room's lifetime, such as 30m, 2h or 7d.
-    #[arg(long, value_name = "SPAN", value_parser = duration::seconds)]
-    expires: Option<u32>,
+    #[arg(long, value_name = "SPAN", value_parser = duration::parse_span)]
+    expires: Option<Duration>,
     /// What happens to the room when you leave.
     #[arg(long, value_enum, default_value_t = AfterOwner::Close)]
     owner_leaves: AfterOwner,
@@ -158,7 +159,10 @@ mod tests {
             "create --as alice --name tea --server wss://[::1]:1 --pin {pin} --expires 2h --owner-leaves transfer --plain"
         );
         let Ok(Way::Create(create)) = parse(&line) else { panic!("another command") };
-        assert_eq!((create.name.as_str(), create.room_name.as_str(), create.expires), ("alice", "tea", Some(7_200)));
+        assert_eq!(
+            (create.name.as_str(), create.room_name.as_str(), create.expires),
+            ("alice", "tea", Some(Duration::from_secs(7_200)))
+        );
         assert_eq!((create.server.map(|server| server.port()), create.pin), (Some(1), Some(pin)));
         assert_eq!((OwnerLeaves::from(create.owner_leaves), create.plain), (OwnerLeaves::Transfer, true));
         let Ok(Way::Create(create)) = parse("create --as alice") else { panic!("another command") };

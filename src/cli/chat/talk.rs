@@ -12,7 +12,7 @@ use super::input::{Input, Typed};
 use super::terminal::Terminal;
 use super::wishes::{Shown, obey};
 use crate::cli::Failure;
-use subrosa::client::{RoomEnd, RoomEvent, RoomEvents, SealedRoom};
+use subrosa::client::{Person, RoomEnd, RoomEvent, RoomEvents, SealedRoom};
 use subrosa::protocol::codes::LeaveReason;
 use subrosa::sealed::InviteKind;
 use subrosa::sealed::room::NotSent;
@@ -168,13 +168,17 @@ async fn greeting(room: SealedRoom, opened: bool) -> Vec<Shown> {
     match room.invite(InviteKind::OneTime, None).await {
         Ok(link) => {
             let hint = "This link lets one person in; send it over a channel that you trust:";
-            shown.extend([Shown::Status(format!("You opened {name}. {hint}")), Shown::Link(link), help]);
+            shown.extend([Shown::Status(format!("You opened {name}. {hint}")), Shown::Link(Box::new(link)), help]);
         }
         Err(error) => {
             shown.extend([Shown::Status(format!("You opened {name}, but there is no invite: {error}")), help]);
         }
     }
     shown
+}
+
+fn names(people: &[Person]) -> String {
+    people.iter().map(|person| person.name.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 fn show<O: Write, E: Write>(terminal: &mut Terminal<O, E>, event: RoomEvent) -> io::Result<()> {
@@ -193,17 +197,17 @@ fn show<O: Write, E: Write>(terminal: &mut Terminal<O, E>, event: RoomEvent) -> 
         RoomEvent::Unsupported { from } => {
             terminal.event(&format!("{} sent something that this version cannot show", from.name))
         }
-        RoomEvent::Sent { held: 0, absent: 0, .. } => Ok(()),
-        RoomEvent::Sent { held, absent: 0, .. } => {
-            terminal.status(&format!("{held} away; they get it when they are back"))
+        RoomEvent::Sent { held, absent, .. } => {
+            if !held.is_empty() {
+                terminal.status(&format!("{} away; they get it when they are back", names(&held)))?;
+            }
+            if absent.is_empty() { Ok(()) } else { terminal.status(&format!("not delivered to {}", names(&absent))) }
         }
-        RoomEvent::Sent { absent, .. } => terminal.status(&format!("{absent} had left and did not get it")),
         RoomEvent::NotSent { reason, .. } => terminal.status(match reason {
             NotSent::Alone => "not sent: nobody else is in the room",
             NotSent::RecipientGone => "not sent: they have left",
             NotSent::Refused => "not sent: the server refused it",
         }),
-        RoomEvent::InviteFailed(_) => terminal.status("the server issued no key for the invite"),
         RoomEvent::OwnerChanged { me: true, .. } => terminal.event("you own the room now"),
         RoomEvent::OwnerChanged { owner, .. } => terminal.event(&format!("{} owns the room now", owner.name)),
         RoomEvent::HandOverFailed => terminal.status("the room could not be handed over"),

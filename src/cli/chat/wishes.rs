@@ -49,9 +49,9 @@ async fn try_obey(room: &SealedRoom, line: &str) -> Result<Vec<Shown>, NotDone> 
     match parse(line).map_err(NotDone::Hint)? {
         Line::Empty => {}
         Line::Say(text) => drop(room.say(text).await?),
-        Line::Invite { forever, expires_in_s } => {
+        Line::Invite { forever, expires_in } => {
             let kind = if forever { InviteKind::Forever } else { InviteKind::OneTime };
-            return Ok(vec![Shown::Link(room.invite(kind, expires_in_s).await?)]);
+            return Ok(vec![Shown::Link(Box::new(room.invite(kind, expires_in).await?))]);
         }
         Line::Members => return Ok(list(&room.members().await?)),
         Line::Verify(rest) => return verify(room, rest).await,

@@ -1,143 +1,94 @@
-//! The task behind a [`SealedRoom`](super::SealedRoom): one machine, one connection, one queue of wishes, one stream of events.
+//! The task behind a [`SealedRoom`](super::SealedRoom): moves what happens between the connection, the machine's thread and the
+//! application.
 //!
-//! Nothing here waits for the application while the relay waits for it, or the other way round: what cannot be handed on yet is queued,
-//! and reading pauses while the application has not taken what there is.
+//! Back-pressure: the application's requests wait when [64 inputs](super::thread) wait for the machine. The machine takes at
+//! most 1,024 texts. Reading from the server pauses while 64 inputs wait for the machine, or [`EVENTS`] events for the
+//! application. Writing to the server never waits for the application, nor the other way round.
 
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::collections::{HashMap, VecDeque};
+use std::convert::Infallible;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::event::{RoomEnd, RoomEvent};
+use super::thread::{Input, Output, now_ms};
 use super::translate::{self, Wire};
-use crate::client::handle::{Client, Events};
+use crate::client::handle::Client;
+use crate::client::handle::Events;
 use crate::client::request::{Incoming, RequestError, RequestId};
 use crate::protocol::codes::RoomClosedReason;
 use crate::protocol::event::Event;
-use crate::sealed::room as machine;
-use crate::sealed::room::{CommandId, Ending, Fact, MessageId, Room, Step};
-use crate::sealed::{InviteKind, Link};
+use crate::sealed::room::{CommandId, Fact};
 
-/// Wishes that may wait.
-pub(super) const WISHES: usize = 64;
 /// Events that may wait for the application before reading pauses.
 pub(super) const EVENTS: usize = 256;
 /// Time for the last commands of a membership.
 const GOODBYE: Duration = Duration::from_secs(5);
 
-/// The present time in unix milliseconds.
-pub(super) fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Whoever waits for a link.
-pub(super) struct InviteWaiter {
-    pub(super) kind: InviteKind,
-    pub(super) waiter: oneshot::Sender<Option<Box<Link>>>,
-}
-
-/// What came of a wish.
-#[derive(Default)]
-pub(super) struct Wished {
-    pub(super) step: Step,
-    pub(super) message: Option<MessageId>,
-    pub(super) invite: Option<InviteWaiter>,
-}
-
-impl From<Step> for Wished {
-    fn from(step: Step) -> Self {
-        Self { step, ..Self::default() }
-    }
-}
-
-type Act = Box<dyn FnOnce(&mut Room, u64) -> Wished + Send>;
-
-/// What the application asks.
-pub(super) enum Wish {
-    /// Something of the machine.
-    Act(Act),
-    /// To know when nothing is outstanding.
-    Settled(oneshot::Sender<()>),
-}
-
-/// Whom the packets of one message reached.
-#[derive(Default)]
-struct Tally {
-    packet: String,
-    reached: usize,
-    held: usize,
-    absent: usize,
-}
-
-/// A command of the machine that waits for its answer.
-struct Asked {
-    command: CommandId,
-    /// For packets: what tells one message from another.
-    packet: Option<String>,
+/// The ends of the channels to the machine's thread and to the application.
+pub(super) struct Channels {
+    pub(super) inputs: mpsc::Sender<Input>,
+    pub(super) outputs: mpsc::UnboundedReceiver<Output>,
+    pub(super) application: mpsc::Sender<RoomEvent>,
+    /// Closed when the application holds the room no more.
+    pub(super) holders: mpsc::Receiver<Infallible>,
 }
 
 pub(super) struct Driver {
     client: Client,
     incoming: Events,
-    wishes: mpsc::Receiver<Wish>,
-    told: mpsc::Sender<RoomEvent>,
-    /// Away while it works on a blocking thread.
-    room: Option<Box<Room>>,
+    channels: Channels,
     room_id: String,
+    /// When the machine wants a tick, in unix milliseconds.
     deadline: Option<u64>,
     /// Commands that are not submitted yet.
-    outbox: VecDeque<(CommandId, Wire)>,
-    asked: HashMap<RequestId, Asked>,
+    commands: VecDeque<(CommandId, Wire)>,
+    /// Commands that wait for their answer.
+    asked: HashMap<RequestId, CommandId>,
     /// Events that the application has not taken yet.
-    untold: VecDeque<RoomEvent>,
-    /// Said, and neither sent nor given up.
-    unsent: HashSet<MessageId>,
-    invites: VecDeque<InviteWaiter>,
+    events: VecDeque<RoomEvent>,
+    /// Whether the machine waits for nothing.
+    settled: bool,
     settling: Vec<oneshot::Sender<()>>,
-    tally: Tally,
     closed: Option<RoomClosedReason>,
-    /// The membership is over; what is asked still gets this much time.
+    /// The application holds the room no more.
+    let_go: bool,
+    /// The membership is over; the last commands still get this much time.
     ending: Option<(RoomEnd, Instant)>,
 }
 
 impl Driver {
-    pub(super) fn new(
-        client: Client,
-        incoming: Events,
-        room: Room,
-        wishes: mpsc::Receiver<Wish>,
-        told: mpsc::Sender<RoomEvent>,
-    ) -> Self {
-        let (room_id, deadline) = (room.room_id().to_owned(), room.next_deadline());
+    pub(super) fn new(client: Client, incoming: Events, channels: Channels, room_id: String) -> Self {
         Self {
             client,
             incoming,
-            wishes,
-            told,
-            room: Some(Box::new(room)),
+            channels,
             room_id,
-            deadline,
-            outbox: VecDeque::new(),
+            deadline: None,
+            commands: VecDeque::new(),
             asked: HashMap::new(),
-            untold: VecDeque::new(),
-            unsent: HashSet::new(),
-            invites: VecDeque::new(),
+            events: VecDeque::new(),
+            settled: false,
             settling: Vec::new(),
-            tally: Tally::default(),
             closed: None,
+            let_go: false,
             ending: None,
         }
     }
 
-    /// Runs until the membership is over. `first` is what entering gave.
-    pub(super) async fn run(mut self, first: Step) {
-        self.act(Box::new(move |_, _| first.into())).await;
+    /// Runs until the membership is over.
+    pub(super) async fn run(mut self) {
         let end = loop {
-            self.settle();
+            let answered = self.commands.is_empty() && self.asked.is_empty();
+            if answered && self.settled {
+                for waiter in self.settling.drain(..) {
+                    let _ = waiter.send(());
+                }
+            }
             if let Some((end, until)) = &self.ending
-                && ((self.outbox.is_empty() && self.asked.is_empty()) || Instant::now() >= *until)
+                && (answered || Instant::now() >= *until)
             {
                 break end.clone();
             }
@@ -145,192 +96,120 @@ impl Driver {
                 break end;
             }
         };
-        // Wipes the keys before anything else is waited for.
-        self.room = None;
+        // What came before still goes to the application. The outputs end when the keys are wiped.
+        self.give(Input::Stop).await;
+        while let Some(output) = self.channels.outputs.recv().await {
+            self.events.extend(output.events);
+        }
         self.client.close().await;
-        for event in std::mem::take(&mut self.untold) {
-            if self.told.send(event).await.is_err() {
+        for event in self.events.into_iter().chain([RoomEvent::Ended(end)]) {
+            if self.channels.application.send(event).await.is_err() {
                 return;
             }
         }
-        let _ = self.told.send(RoomEvent::Ended(end)).await;
     }
 
     /// Waits for one thing to happen and deals with it.
     async fn turn(&mut self) -> Option<RoomEnd> {
+        let over = self.ending.is_some();
         let wait = match (&self.ending, self.deadline) {
             (Some((_, until)), _) => Some(*until),
             (None, Some(at)) => Some(Instant::now() + Duration::from_millis(at.saturating_sub(now_ms()))),
             (None, None) => None,
         };
-        let (client, room_id, over) = (&self.client, &self.room_id, self.ending.is_some());
+        let Channels { inputs, outputs, application, holders } = &mut self.channels;
+        let incoming = async {
+            // When the machine is gone, there is no place; what comes then are answers to the last commands.
+            let place = inputs.clone().reserve_owned().await.ok();
+            (place, self.incoming.next().await)
+        };
         let submit = async {
-            match self.outbox.front() {
-                Some((_, wire)) => client.submit(wire.command(room_id)).await,
+            match self.commands.front() {
+                Some((_, wire)) => self.client.submit(wire.command(&self.room_id)).await,
                 None => std::future::pending().await,
             }
         };
         tokio::select! {
-            incoming = self.incoming.next(), if self.untold.len() < EVENTS => match incoming {
-                Some(incoming) => return self.take(incoming).await,
+            (place, incoming) = incoming, if self.events.len() < EVENTS => match incoming.map(|it| self.take(it)) {
+                Some(Ok(input)) => if let (Some(place), Some(input)) = (place, input) {
+                    place.send(input);
+                },
+                Some(Err(end)) => return Some(end),
                 None => return Some(RoomEnd::Lost),
             },
-            wish = self.wishes.recv(), if !over => match wish {
-                Some(Wish::Act(act)) => self.act(act).await,
-                Some(Wish::Settled(waiter)) => self.settling.push(waiter),
-                // Nobody holds the room any more.
-                None => self.act(Box::new(|room, now| room.leave(now).into())).await,
+            output = outputs.recv(), if !over => match output {
+                Some(output) => self.follow(output),
+                // The machine does not panic; if it did, there would be nothing left to go on with.
+                None => return Some(RoomEnd::Lost),
             },
+            _ = holders.recv(), if !self.let_go => {
+                self.let_go = true;
+                self.give(Input::Act(Box::new(|machine, now| machine.leave(now)))).await;
+            }
             submitted = submit => self.submitted(submitted).await,
-            place = self.told.clone().reserve_owned(), if !self.untold.is_empty() => match (place, self.untold.pop_front()) {
-                (Ok(place), Some(event)) => drop(place.send(event)),
-                // Nobody listens; the room may still be spoken into.
-                _ => self.untold.clear(),
-            },
+            place = application.clone().reserve_owned(), if !self.events.is_empty() => {
+                match (place, self.events.pop_front()) {
+                    (Ok(place), Some(event)) => drop(place.send(event)),
+                    // Nobody listens; the room may still be spoken into.
+                    _ => self.events.clear(),
+                }
+            }
             () = tokio::time::sleep_until(wait.unwrap_or_else(Instant::now)), if wait.is_some() => {
                 if !over {
-                    self.act(Box::new(|room, now| room.tick(now).into())).await;
+                    // Any other input lets the time pass as well, so that one that waits is enough.
+                    let _ = self.channels.inputs.try_send(Input::Tick);
+                    self.deadline = None;
                 }
             }
         }
         None
     }
 
-    async fn take(&mut self, incoming: Incoming) -> Option<RoomEnd> {
-        match incoming {
+    /// What something that came in says to the machine, if anything.
+    fn take(&mut self, incoming: Incoming) -> Result<Option<Input>, RoomEnd> {
+        Ok(match incoming {
             Incoming::Event(event) => {
                 if let Event::RoomClosed(closed) = &event {
                     self.closed = Some(closed.reason);
                 }
-                if let Some(fact) = translate::fact(event, &self.room_id) {
-                    self.act(Box::new(move |room, now| room.handle(fact, now).into())).await;
-                }
+                translate::fact(event, &self.room_id).map(Input::Fact)
             }
             Incoming::Answer { id, answer } => {
-                if let Some(asked) = self.asked.remove(&id) {
-                    self.answered(asked, answer).await;
-                }
+                self.asked.remove(&id).map(|command| Input::Answer(command, translate::answer(answer)))
             }
-            Incoming::Gap(_) => self.act(Box::new(|room, now| room.handle(Fact::Gap, now).into())).await,
-            Incoming::Away => self.untold.push_back(RoomEvent::Away),
-            Incoming::Resumed => self.untold.push_back(RoomEvent::Back),
+            Incoming::Gap(_) => Some(Input::Fact(Fact::Gap)),
+            Incoming::Away => Some(Input::Pass(RoomEvent::Away)),
+            Incoming::Resumed => Some(Input::Pass(RoomEvent::Back)),
             Incoming::Ended(end) => {
                 let ending = self.ending.take().map(|(end, _)| end);
-                return Some(ending.unwrap_or(RoomEnd::Connection(end)));
+                return Err(ending.unwrap_or(RoomEnd::Connection(end)));
             }
-        }
-        None
+        })
     }
 
     async fn submitted(&mut self, submitted: Result<RequestId, RequestError>) {
-        let Some((command, wire)) = self.outbox.pop_front() else { return };
-        let asked = Asked { command, packet: wire.packet().map(str::to_owned) };
+        let Some((command, _)) = self.commands.pop_front() else { return };
         match submitted {
-            Ok(id) => drop(self.asked.insert(id, asked)),
-            Err(error) => self.answered(asked, Err(error)).await,
+            Ok(id) => drop(self.asked.insert(id, command)),
+            Err(error) => self.give(Input::Answer(command, translate::answer(Err(error)))).await,
         }
     }
 
-    async fn answered(&mut self, asked: Asked, answer: Result<Event, RequestError>) {
-        if let (Some(packet), Ok(Event::Sent(sent))) = (asked.packet, &answer) {
-            if self.tally.packet != packet {
-                self.tally = Tally { packet, ..Tally::default() };
-            }
-            self.tally.reached += sent.reached.len();
-            self.tally.held += sent.held.len();
-            self.tally.absent += sent.absent.len();
+    /// Gives the machine something. It never waits for this task, so this does not wait long.
+    async fn give(&self, input: Input) {
+        // When the machine is gone, nothing is to be said to it.
+        let _ = self.channels.inputs.send(input).await;
+    }
+
+    /// Does what follows from an input.
+    fn follow(&mut self, output: Output) {
+        let Output { commands, events, deadline, settled, settling, ended } = output;
+        self.commands.extend(commands);
+        self.events.extend(events);
+        self.settling.extend(settling);
+        (self.deadline, self.settled) = (deadline, settled);
+        if let Some(ending) = ended {
+            self.ending = Some((translate::end(ending, self.closed), Instant::now() + GOODBYE));
         }
-        let answer = translate::answer(answer);
-        self.act(Box::new(move |room, now| room.answer(asked.command, answer, now).into())).await;
-    }
-
-    /// Has the machine do something on a blocking thread and deals with what comes of it.
-    async fn act(&mut self, act: Act) {
-        let Some(mut room) = self.room.take() else { return };
-        let work = move || {
-            let wished = act(&mut room, now_ms());
-            let Wished { step: Step { commands, events }, message, invite } = wished;
-            let commands: Vec<_> = commands.into_iter().map(|(id, command)| (id, Wire::new(command))).collect();
-            let events: Vec<_> = events.into_iter().filter_map(|event| Told::new(&room, event)).collect();
-            (room, commands, events, message, invite)
-        };
-        // The machine does not panic; if it did, there would be nothing left to go on with.
-        let Ok((room, commands, events, message, invite)) = tokio::task::spawn_blocking(work).await else {
-            self.ending = Some((RoomEnd::Lost, Instant::now()));
-            return;
-        };
-        self.deadline = room.next_deadline();
-        self.room = Some(room);
-        self.outbox.extend(commands);
-        self.unsent.extend(message);
-        self.invites.extend(invite);
-        for event in events {
-            self.tell(event);
-        }
-    }
-
-    fn tell(&mut self, told: Told) {
-        match told {
-            Told::Application(event) => {
-                if let RoomEvent::NotSent { id, .. } = &event {
-                    self.unsent.remove(id);
-                }
-                self.untold.push_back(event);
-            }
-            Told::Sent(id) => {
-                self.unsent.remove(&id);
-                let Tally { reached, held, absent, .. } = std::mem::take(&mut self.tally);
-                self.untold.push_back(RoomEvent::Sent { id, reached, held, absent });
-            }
-            Told::Invite(link) => {
-                if let Some(waiter) = self.waiter(link.certificate.kind) {
-                    let _ = waiter.send(Some(link));
-                }
-            }
-            Told::InviteFailed(kind) => match self.waiter(kind) {
-                Some(waiter) => drop(waiter.send(None)),
-                None => self.untold.push_back(RoomEvent::InviteFailed(kind)),
-            },
-            Told::Ended(ending) => {
-                let end = translate::end(ending, self.closed);
-                self.ending = Some((end, Instant::now() + GOODBYE));
-                self.unsent.clear();
-            }
-        }
-    }
-
-    /// Invites of a kind come in the order in which they were asked for.
-    fn waiter(&mut self, kind: InviteKind) -> Option<oneshot::Sender<Option<Box<Link>>>> {
-        let at = self.invites.iter().position(|invite| invite.kind == kind)?;
-        self.invites.remove(at).map(|invite| invite.waiter)
-    }
-
-    fn settle(&mut self) {
-        if !self.settling.is_empty() && self.outbox.is_empty() && self.asked.is_empty() && self.unsent.is_empty() {
-            for waiter in self.settling.drain(..) {
-                let _ = waiter.send(());
-            }
-        }
-    }
-}
-
-/// An event of the machine, for the application or for the driver.
-enum Told {
-    Application(RoomEvent),
-    Sent(MessageId),
-    Invite(Box<Link>),
-    InviteFailed(InviteKind),
-    Ended(Ending),
-}
-
-impl Told {
-    fn new(room: &Room, event: machine::Event) -> Option<Self> {
-        Some(match event {
-            machine::Event::Sent(id) => Self::Sent(id),
-            machine::Event::Invite(link) => Self::Invite(link),
-            machine::Event::InviteFailed(kind) => Self::InviteFailed(kind),
-            machine::Event::Ended(ending) => Self::Ended(ending),
-            event => return translate::event(room, event).map(Self::Application),
-        })
     }
 }

@@ -2,18 +2,19 @@
 
 use tokio::sync::mpsc;
 
-use super::driver::{Driver, EVENTS, WISHES};
+use super::driver::{Channels, Driver, EVENTS};
+use super::thread::{self, now_ms};
 use super::translate::{exposed, listed};
 use super::{NewRoom, RoomEvents, SealedRoom};
 use crate::client::handle::{Client, Config, Events};
 use crate::client::request::{End, Incoming, RequestError};
 use crate::client::{ConnectError, Trust};
-use crate::protocol::codes::{ErrorCode, OwnerLeaves};
+use crate::protocol::codes::ErrorCode;
 use crate::protocol::command::{Command, CreateRoom, JoinRoomForever, JoinRoomOnetime};
 use crate::protocol::event::Event;
 use crate::sealed::name::{check_name, check_room_name};
-use crate::sealed::room as machine;
-use crate::sealed::room::{Fact, Room, Settings};
+use crate::sealed::room;
+use crate::sealed::room::{Fact, Machine, Settings, Step};
 use crate::sealed::{Identity, InviteKind, Link, SealedError, Server, SystemRandom};
 
 /// Why there is no membership.
@@ -44,6 +45,9 @@ pub enum EnterError {
     /// The server did not answer in time.
     #[error("the server did not answer in time")]
     Timeout,
+    /// The system has no thread for the room's cryptography.
+    #[error("the system gives no thread for the room: {0}")]
+    Thread(std::io::ErrorKind),
     /// The server answered something else.
     #[error("the server sent an unexpected answer")]
     Unexpected,
@@ -54,15 +58,11 @@ pub(super) async fn create(config: Config, name: &str, new: NewRoom) -> Result<(
     let server = server_of(&config);
     let (client, mut events) = Client::connect(config.clone()).await?;
     let settings = settings(&client);
-    let sealed_new = machine::NewRoom {
-        room_name: new.room_name.clone(),
-        server,
-        transfer: new.owner_leaves == OwnerLeaves::Transfer,
-    };
+    let sealed_new = room::NewRoom { room_name: new.room_name.clone(), server, owner_leaves: new.owner_leaves };
     let name = name.to_owned();
-    let (mut room, request) = blocking(move || {
+    let (mut machine, request) = blocking(move || {
         let identity = Identity::generate(&mut SystemRandom)?;
-        Room::create(identity, &name, sealed_new, settings, Box::new(SystemRandom))
+        Machine::create(identity, &name, sealed_new, settings, Box::new(SystemRandom))
     })
     .await?;
     // The server learns neither name: both are in the card and the link.
@@ -73,7 +73,7 @@ pub(super) async fn create(config: Config, name: &str, new: NewRoom) -> Result<(
         public_key_string: request.public_key_pem.as_str().into(),
         card: Some(request.card.as_str().into()),
         max_members: new.max_members,
-        expires_in_s: new.expires_in_s,
+        expires_in_s: new.expires_in.map(|life| life.as_secs().max(1)),
         owner_leaves: Some(new.owner_leaves),
     });
     let fact = match ask(&client, &mut events, &config, command).await.map_err(EnterError::from)? {
@@ -82,8 +82,8 @@ pub(super) async fn create(config: Config, name: &str, new: NewRoom) -> Result<(
         }
         _ => return Err(EnterError::Unexpected),
     };
-    let step = room.handle(fact, super::driver::now_ms());
-    Ok(start(client, events, room, step, &config))
+    let step = machine.handle(fact, now_ms());
+    start(client, events, machine, step, &config)
 }
 
 pub(super) async fn join(config: Config, link: Link, name: &str) -> Result<(SealedRoom, RoomEvents), EnterError> {
@@ -91,9 +91,9 @@ pub(super) async fn join(config: Config, link: Link, name: &str) -> Result<(Seal
     let (client, mut events) = Client::connect(config.clone()).await?;
     let settings = settings(&client);
     let name = name.to_owned();
-    let (mut room, request) = blocking(move || {
+    let (mut machine, request) = blocking(move || {
         let identity = Identity::generate(&mut SystemRandom)?;
-        Room::join(identity, &name, link, settings, Box::new(SystemRandom))
+        Machine::join(identity, &name, link, settings, Box::new(SystemRandom))
     })
     .await?;
     let room_id = request.room_id.as_str().into();
@@ -118,25 +118,34 @@ pub(super) async fn join(config: Config, link: Link, name: &str) -> Result<(Seal
         Err(error) => return Err(error.into()),
     };
     // Checking a full room's cards and keys takes its time.
-    let (room, step) = blocking(move || {
+    let (machine, step) = blocking(move || {
         let fact = Fact::Joined {
             user_id: joined.user_id.to_string(),
             owner_id: joined.owner_id.to_string(),
             members: listed(joined.users),
         };
-        let step = room.handle(fact, super::driver::now_ms());
-        Ok((room, step))
+        let step = machine.handle(fact, now_ms());
+        Ok((machine, step))
     })
     .await?;
-    Ok(start(client, events, room, step, &config))
+    start(client, events, machine, step, &config)
 }
 
-fn start(client: Client, events: Events, room: Room, step: machine::Step, config: &Config) -> (SealedRoom, RoomEvents) {
+fn start(
+    client: Client,
+    incoming: Events,
+    machine: Machine,
+    step: Step,
+    config: &Config,
+) -> Result<(SealedRoom, RoomEvents), EnterError> {
     let notice = client.server().notice.as_str().into();
-    let (wishes, wishes_in) = mpsc::channel(WISHES);
-    let (told, events_out) = mpsc::channel(EVENTS);
-    tokio::spawn(Driver::new(client, events, room, wishes_in, told).run(step));
-    (SealedRoom { wishes, within: config.answer_within, notice }, RoomEvents { events: events_out })
+    let room_id = machine.room_id().to_owned();
+    let (inputs, outputs) = thread::start(machine, step).map_err(|error| EnterError::Thread(error.kind()))?;
+    let (application, events) = mpsc::channel(EVENTS);
+    let (holder, holders) = mpsc::channel(1);
+    let channels = Channels { inputs: inputs.clone(), outputs, application, holders };
+    tokio::spawn(Driver::new(client, incoming, channels, room_id).run());
+    Ok((SealedRoom { inputs, _holder: holder, within: config.answer_within, notice }, RoomEvents { events }))
 }
 
 /// Where links will lead.

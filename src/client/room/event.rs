@@ -7,9 +7,9 @@ use zeroize::Zeroizing;
 
 use super::super::request::End;
 use crate::protocol::codes::{LeaveReason, RoomClosedReason};
+use crate::sealed::Fingerprint;
 use crate::sealed::alarm::Alarm;
 use crate::sealed::room::{MessageId, NotSent};
-use crate::sealed::{Fingerprint, InviteKind};
 
 /// A member as this client has accepted it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,16 +90,16 @@ pub enum RoomEvent {
         /// Who.
         from: Person,
     },
-    /// What was said is on its way.
+    /// The server took what was said.
     Sent {
-        /// Which.
+        /// The id that [`say`](super::SealedRoom::say) or [`tell`](super::SealedRoom::tell) gave.
         id: MessageId,
-        /// To how many connections it went.
-        reached: usize,
-        /// For how many, whose connection is away, it is kept.
-        held: usize,
-        /// How many were not in the room any more.
-        absent: usize,
+        /// The members who got it.
+        reached: Vec<Person>,
+        /// The members whose connection is away; the server keeps it for them.
+        held: Vec<Person>,
+        /// The members who were not in the room any more.
+        absent: Vec<Person>,
     },
     /// What was said was not sent.
     NotSent {
@@ -108,8 +108,6 @@ pub enum RoomEvent {
         /// Why.
         reason: NotSent,
     },
-    /// An invite that nobody waits for any more failed.
-    InviteFailed(InviteKind),
     /// The room has another owner.
     OwnerChanged {
         /// Who.

@@ -1,31 +1,34 @@
-//! A sealed room over a [`Client`]: the [state machine](crate::sealed::room) of the end-to-end scheme, driven by a connection of its own.
+//! A sealed room over a [`Client`](super::Client): the [state machine](crate::sealed::room) of the end-to-end scheme, driven by a
+//! connection of its own.
 //!
 //! ```text
-//! relay's events and answers → translate → sealed::room::Room (on a blocking thread) → commands → relay
-//! wishes of the application ─────────────────────┘                                   → RoomEvent → application
+//! server's events and answers → driver → translate ┐                                  ┌→ driver → commands → server
+//! requests of the application ─────────────────────┴→ Machine, on a thread of its own ┴→ driver → RoomEvent → application
 //! ```
 //!
-//! Each room has its own connection, so that the relay cannot tell that two memberships are one person's.
+//! Each room has its own connection, so that the server cannot tell that two memberships are one person's.
 
 mod driver;
 mod enter;
 mod event;
+mod thread;
 mod translate;
 
+use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use driver::{InviteWaiter, Wish, Wished};
 pub use enter::EnterError;
 pub use event::{Person, RoomEnd, RoomEvent, Text};
+use thread::Input;
 
 use super::handle::Config;
 use super::{Address, Trust};
 use crate::protocol::codes::OwnerLeaves;
-use crate::sealed::room::{IntentError, MessageId, Room, Step};
+use crate::sealed::room::{IntentError, Machine, MessageId, Step};
 use crate::sealed::{Fingerprint, InviteKind, Link};
 
 /// What a new room is like.
@@ -33,8 +36,8 @@ use crate::sealed::{Fingerprint, InviteKind, Link};
 pub struct NewRoom {
     /// Its name, at most 64 bytes of UTF-8; the server does not learn it. May be empty.
     pub room_name: String,
-    /// Its life in seconds, at least 1; `None` for as long as the server allows.
-    pub expires_in_s: Option<u64>,
+    /// Its life, in whole seconds, at least 1; `None` for as long as the server allows.
+    pub expires_in: Option<Duration>,
     /// What becomes of it when its owner leaves.
     pub owner_leaves: OwnerLeaves,
     /// Most members that it admits; `None` for as many as the server allows.
@@ -44,7 +47,7 @@ pub struct NewRoom {
 impl Default for NewRoom {
     /// Without a name or an end of its own; it ends when its owner leaves.
     fn default() -> Self {
-        Self { room_name: String::new(), expires_in_s: None, owner_leaves: OwnerLeaves::Close, max_members: None }
+        Self { room_name: String::new(), expires_in: None, owner_leaves: OwnerLeaves::Close, max_members: None }
     }
 }
 
@@ -81,7 +84,9 @@ pub struct Members {
 /// The [`RoomEvents`] that come with it must be read.
 #[derive(Clone)]
 pub struct SealedRoom {
-    wishes: mpsc::Sender<Wish>,
+    inputs: mpsc::Sender<Input>,
+    /// Tells the driver, when the last is gone, that the application holds the room no more.
+    _holder: mpsc::Sender<Infallible>,
     within: Duration,
     notice: Arc<str>,
 }
@@ -150,7 +155,7 @@ impl SealedRoom {
     /// Nobody else is here, the text is too long, or too much waits to be sent.
     pub async fn say(&self, text: &str) -> Result<MessageId, RoomError> {
         let text = zeroize::Zeroizing::new(text.to_owned());
-        self.send(move |room, now| room.send_text(&text, now)).await
+        self.act(move |machine, now| machine.send_text(&text, now)).await
     }
 
     /// Says something to one member alone.
@@ -159,25 +164,17 @@ impl SealedRoom {
     /// There is no such member, the text is too long, or too much waits to be sent.
     pub async fn tell(&self, to: Fingerprint, text: &str) -> Result<MessageId, RoomError> {
         let text = zeroize::Zeroizing::new(text.to_owned());
-        self.send(move |room, now| room.tell(to, &text, now)).await
+        self.act(move |machine, now| machine.tell(to, &text, now)).await
     }
 
-    /// Makes an invite link, for one person or for all who have it; `expires_in_s` is its life in seconds. Only the owner can.
+    /// Makes an invite link, for one person or for all who have it; `expires_in` is its life, in whole seconds, at least 1. Only the owner can.
     ///
     /// # Errors
     /// Not the owner, or the server gave no key.
-    pub async fn invite(&self, kind: InviteKind, expires_in_s: Option<u32>) -> Result<Box<Link>, RoomError> {
-        let (waiter, link) = oneshot::channel();
-        self.wish(move |room, now| {
-            let step = room.invite(kind, expires_in_s, now)?;
-            Ok(((), Wished { invite: Some(InviteWaiter { kind, waiter }), ..Wished::from(step) }))
-        })
-        .await?;
-        tokio::time::timeout(self.within, link)
-            .await
-            .map_err(|_| RoomError::Timeout)?
-            .map_err(|_| RoomError::Over)?
-            .ok_or(RoomError::NoInvite)
+    pub async fn invite(&self, kind: InviteKind, expires_in: Option<Duration>) -> Result<Link, RoomError> {
+        let (link, result) = oneshot::channel();
+        self.give(Input::Invite { kind, expires_in, link }).await?;
+        tokio::time::timeout(self.within, result).await.map_err(|_| RoomError::Timeout)?.map_err(|_| RoomError::Over)?
     }
 
     /// Who is here.
@@ -185,7 +182,7 @@ impl SealedRoom {
     /// # Errors
     /// The membership is over.
     pub async fn members(&self) -> Result<Members, RoomError> {
-        self.wish(|room, _| Ok((translate::members(room), Wished::default()))).await
+        self.act(|machine, _| Ok((translate::members(machine), Step::default()))).await
     }
 
     /// Notes that `member`'s fingerprint was compared, in person or by voice; with `false`, takes it back.
@@ -193,7 +190,7 @@ impl SealedRoom {
     /// # Errors
     /// There is no such member.
     pub async fn set_verified(&self, member: Fingerprint, verified: bool) -> Result<(), RoomError> {
-        self.wish(move |room, _| room.set_verified(member, verified).map(|()| ((), Wished::default()))).await
+        self.act(move |machine, _| machine.set_verified(member, verified).map(|()| ((), Step::default()))).await
     }
 
     /// Puts a member out and changes the room's secret, so that it reads nothing from here on. Only the owner can.
@@ -201,7 +198,7 @@ impl SealedRoom {
     /// # Errors
     /// Not the owner, or there is no such member.
     pub async fn remove(&self, member: Fingerprint) -> Result<(), RoomError> {
-        self.step(move |room, now| room.remove(member, now)).await
+        self.step(move |machine, now| machine.remove(member, now)).await
     }
 
     /// Changes the room's secret; all links made so far are dead. Only the owner can.
@@ -209,7 +206,7 @@ impl SealedRoom {
     /// # Errors
     /// Not the owner.
     pub async fn rekey(&self) -> Result<(), RoomError> {
-        self.step(Room::rekey).await
+        self.step(Machine::rekey).await
     }
 
     /// Makes all join keys useless, by the server's word: [`rekey`](Self::rekey) makes it hold. Only the owner can.
@@ -217,7 +214,7 @@ impl SealedRoom {
     /// # Errors
     /// Not the owner.
     pub async fn reset_keys(&self) -> Result<(), RoomError> {
-        self.step(Room::reset_keys).await
+        self.step(Machine::reset_keys).await
     }
 
     /// Hands the room over. Only the owner can.
@@ -225,7 +222,7 @@ impl SealedRoom {
     /// # Errors
     /// Not the owner, or there is no such member.
     pub async fn hand_over(&self, to: Fingerprint) -> Result<(), RoomError> {
-        self.step(move |room, now| room.transfer_owner(to, now)).await
+        self.step(move |machine, now| machine.hand_over(to, now)).await
     }
 
     /// Closes the room for everyone. Only the owner can.
@@ -233,7 +230,7 @@ impl SealedRoom {
     /// # Errors
     /// Not the owner.
     pub async fn close(&self) -> Result<(), RoomError> {
-        self.step(Room::close).await
+        self.step(Machine::close).await
     }
 
     /// Leaves. [`RoomEvent::Ended`] comes when the server was told.
@@ -241,7 +238,7 @@ impl SealedRoom {
     /// # Errors
     /// The membership is over already.
     pub async fn leave(&self) -> Result<(), RoomError> {
-        self.step(|room, now| Ok(room.leave(now))).await
+        self.step(|machine, now| Ok(machine.leave(now))).await
     }
 
     /// Waits until everything asked for was answered by the server, and everything said was sent or given up.
@@ -250,45 +247,36 @@ impl SealedRoom {
     /// The membership ended before.
     pub async fn settled(&self) -> Result<(), RoomError> {
         let (waiter, settled) = oneshot::channel();
-        self.wishes.send(Wish::Settled(waiter)).await.map_err(|_| RoomError::Over)?;
+        self.give(Input::Settled(waiter)).await?;
         settled.await.map_err(|_| RoomError::Over)
-    }
-
-    async fn send(
-        &self,
-        act: impl FnOnce(&mut Room, u64) -> Result<(MessageId, Step), IntentError> + Send + 'static,
-    ) -> Result<MessageId, RoomError> {
-        self.wish(move |room, now| {
-            let (id, step) = act(room, now)?;
-            Ok((id, Wished { message: Some(id), ..Wished::from(step) }))
-        })
-        .await
     }
 
     async fn step(
         &self,
-        act: impl FnOnce(&mut Room, u64) -> Result<Step, IntentError> + Send + 'static,
+        act: impl FnOnce(&mut Machine, u64) -> Result<Step, IntentError> + Send + 'static,
     ) -> Result<(), RoomError> {
-        self.wish(move |room, now| act(room, now).map(|step| ((), Wished::from(step)))).await
+        self.act(move |machine, now| act(machine, now).map(|step| ((), step))).await
     }
 
-    /// Has the driver do `act` with the machine, and hands back its result.
-    async fn wish<T: Send + 'static>(
+    /// Has the machine do something, and hands back its result.
+    async fn act<T: Send + 'static>(
         &self,
-        act: impl FnOnce(&mut Room, u64) -> Result<(T, Wished), IntentError> + Send + 'static,
+        act: impl FnOnce(&mut Machine, u64) -> Result<(T, Step), IntentError> + Send + 'static,
     ) -> Result<T, RoomError> {
         let (reply, result) = oneshot::channel();
-        let act = Box::new(move |room: &mut Room, now| match act(room, now) {
-            Ok((value, wished)) => {
-                let _ = reply.send(Ok(value));
-                wished
-            }
-            Err(error) => {
-                let _ = reply.send(Err(error));
-                Wished::default()
-            }
+        let act = Box::new(move |machine: &mut Machine, now| {
+            let (result, step) = match act(machine, now) {
+                Ok((value, step)) => (Ok(value), step),
+                Err(error) => (Err(error), Step::default()),
+            };
+            let _ = reply.send(result);
+            step
         });
-        self.wishes.send(Wish::Act(act)).await.map_err(|_| RoomError::Over)?;
+        self.give(Input::Act(act)).await?;
         Ok(result.await.map_err(|_| RoomError::Over)??)
+    }
+
+    async fn give(&self, input: Input) -> Result<(), RoomError> {
+        self.inputs.send(input).await.map_err(|_| RoomError::Over)
     }
 }

@@ -13,8 +13,9 @@ use crate::protocol::command::{
     Command, InRoom, OfMember, Payload, RawString, RoomKeyForever, RoomKeyOnetime, SendMessages, SetCard,
 };
 use crate::protocol::event::{Event, User};
+use crate::protocol::ids::UserId;
 use crate::sealed::room as machine;
-use crate::sealed::room::{Answer, Ending, Fact, Listed, Room};
+use crate::sealed::room::{Answer, Ending, Fact, Listed, Machine};
 use crate::sealed::{Fingerprint, InviteKind};
 use crate::secret::Token;
 
@@ -69,7 +70,10 @@ pub(super) fn listed(users: Vec<User>) -> Vec<Listed> {
 pub(super) fn answer(answer: Result<Event, RequestError>) -> Answer {
     let key = |token: &Token| Answer::Key(SecretString::from(token.expose().to_string()));
     match answer {
-        Ok(Event::Sent(sent)) => Answer::Sent { absent: sent.absent.iter().map(ToString::to_string).collect() },
+        Ok(Event::Sent(sent)) => {
+            let ids = |users: &[UserId]| users.iter().map(ToString::to_string).collect();
+            Answer::Sent { reached: ids(&sent.reached), held: ids(&sent.held), absent: ids(&sent.absent) }
+        }
         Ok(Event::RoomKeyOnetime(keys)) => key(&keys.one_time_key),
         Ok(Event::RoomKeyForever(keys)) => key(&keys.forever_join_key),
         Ok(Event::ListMembers(list)) => {
@@ -101,11 +105,6 @@ impl Wire {
         Self { command, recipients, shared }
     }
 
-    /// What tells the packets of one message from those of others.
-    pub(super) fn packet(&self) -> Option<&str> {
-        self.shared.as_deref().map(RawValue::get)
-    }
-
     /// The protocol's command about `room`.
     pub(super) fn command<'a>(&'a self, room: &'a str) -> Command<'a> {
         let room_id = Cow::Borrowed(room);
@@ -124,18 +123,20 @@ impl Wire {
             }),
             machine::Command::SetCard { card } => Command::SetCard(SetCard { room_id, card: card.as_str().into() }),
             machine::Command::ListMembers => Command::ListMembers(InRoom { room_id }),
-            machine::Command::IssueKey { kind: InviteKind::OneTime, expires_in_s } => {
-                let expires_in_s = expires_in_s.map(u64::from);
-                Command::RoomKeyOnetime(RoomKeyOnetime { room_id, count: None, expires_in_s })
-            }
-            machine::Command::IssueKey { kind: InviteKind::Forever, expires_in_s } => {
-                Command::RoomKeyForever(RoomKeyForever { room_id, expires_in_s: expires_in_s.map(u64::from) })
+            machine::Command::IssueKey { kind, expires_in } => {
+                let expires_in_s = expires_in.map(|life| life.as_secs());
+                match kind {
+                    InviteKind::OneTime => {
+                        Command::RoomKeyOnetime(RoomKeyOnetime { room_id, count: None, expires_in_s })
+                    }
+                    InviteKind::Forever => Command::RoomKeyForever(RoomKeyForever { room_id, expires_in_s }),
+                }
             }
             machine::Command::ResetKeys => Command::ResetRoomKeys(InRoom { room_id }),
             machine::Command::RemoveMember { user_id } => {
                 Command::RemoveMember(OfMember { room_id, user_id: user_id.as_str().into() })
             }
-            machine::Command::TransferOwner { user_id } => {
+            machine::Command::HandOver { user_id } => {
                 Command::TransferOwner(OfMember { room_id, user_id: user_id.as_str().into() })
             }
             machine::Command::Leave => Command::LeaveRoom(InRoom { room_id }),
@@ -150,7 +151,7 @@ fn raw(text: &str) -> Box<RawValue> {
     serde_json::value::to_raw_value(text).unwrap_or_default()
 }
 
-fn person(room: &Room, fingerprint: &Fingerprint) -> Person {
+fn person(room: &Machine, fingerprint: &Fingerprint) -> Person {
     if *fingerprint == room.fingerprint() {
         return me(room);
     }
@@ -166,18 +167,18 @@ fn person(room: &Room, fingerprint: &Fingerprint) -> Person {
     }
 }
 
-fn me(room: &Room) -> Person {
+fn me(room: &Machine) -> Person {
     let fingerprint = room.fingerprint();
     Person { name: room.name().to_owned(), fingerprint, verified: true, owner: room.owner() == fingerprint }
 }
 
-pub(super) fn members(room: &Room) -> Members {
+pub(super) fn members(room: &Machine) -> Members {
     let others = room.members().iter().map(|member| person(room, &member.fingerprint)).collect();
     Members { me: me(room), others, room_name: room.room_name().to_owned() }
 }
 
-/// What an event of the machine says to the application, with the names of this moment; `None` for those that the driver deals with.
-pub(super) fn event(room: &Room, event: machine::Event) -> Option<RoomEvent> {
+/// What an event of the machine says to the application, with the names of this moment; `None` for those that the room's thread deals with.
+pub(super) fn event(room: &Machine, event: machine::Event) -> Option<RoomEvent> {
     Some(match event {
         machine::Event::MemberJoined { member, name, live } => {
             RoomEvent::Joined { who: Person { name, ..person(room, &member) }, live }
@@ -208,10 +209,13 @@ pub(super) fn event(room: &Room, event: machine::Event) -> Option<RoomEvent> {
         }
         machine::Event::Gap => RoomEvent::Gap,
         machine::Event::Alarm(alarm) => RoomEvent::Alarm(alarm),
+        machine::Event::Sent { id, reached, held, absent } => {
+            let people = |members: &[Fingerprint]| members.iter().map(|member| person(room, member)).collect();
+            RoomEvent::Sent { id, reached: people(&reached), held: people(&held), absent: people(&absent) }
+        }
         machine::Event::Entered
-        | machine::Event::Sent(_)
-        | machine::Event::Invite(_)
-        | machine::Event::InviteFailed(_)
+        | machine::Event::Invite { .. }
+        | machine::Event::InviteFailed { .. }
         | machine::Event::Ended(_) => return None,
     })
 }

@@ -1,13 +1,22 @@
-//! Who is let in: judging the members that the relay lists by their cards, and never by the relay's word.
+//! Who is let in: judging the members that the server lists by their cards, and never by the server's word.
 use std::collections::{HashMap, HashSet};
 
-use super::{Event, Fact, Listed, Room, members::Counter, members::Member, rekey::Place};
+use super::{
+    epochs::Place,
+    input::{Fact, Listed},
+    machine::Machine,
+    members::{Counter, Member},
+    output::Event,
+};
 use crate::{
     protocol::public_key::PublicKey,
     sealed::{
-        Card, Certificate, Fingerprint, InviteKind, SealedError,
         alarm::{Alarm, Who},
+        card::Card,
+        certificate::{Certificate, InviteKind},
         encoding::Header,
+        error::SealedError,
+        fingerprint::Fingerprint,
         identity::RecipientKey,
     },
 };
@@ -42,10 +51,10 @@ impl Candidate {
     }
 }
 
-impl Room {
+impl Machine {
     /// The list that comes with one's own entry.
     pub(super) fn enter(&mut self, owner_id: String, listed: Vec<Listed>, now: u64) {
-        let mut ids = HashSet::from([self.user_id.clone()]);
+        let mut ids = HashSet::from([self.claimed.user_id.clone()]);
         let mut candidates = Vec::new();
         for listed in listed {
             if !ids.insert(listed.user_id.clone()) {
@@ -68,11 +77,11 @@ impl Room {
             let reused = one_time(&candidate).is_some_and(|invite| uses.get(&invite.id).is_some_and(|u| u.len() > 1));
             if reused {
                 if let Some(invite) = one_time(&candidate) {
-                    self.members.spend(invite, candidate.fingerprint());
+                    self.trusted.members.spend(invite, candidate.fingerprint());
                 }
-                self.members.refused_prints.insert(candidate.fingerprint());
+                self.trusted.members.refused_prints.insert(candidate.fingerprint());
                 self.refuse(Alarm::InviteReused(candidate.who()), &candidate.user_id);
-            } else if self.members.get(&candidate.fingerprint()).is_some() {
+            } else if self.trusted.members.get(&candidate.fingerprint()).is_some() {
                 self.refuse(Alarm::FingerprintTwice(candidate.who()), &candidate.user_id);
             } else {
                 self.accept(candidate, false);
@@ -84,14 +93,14 @@ impl Room {
 
     /// Somebody joins.
     pub(super) fn join_live(&mut self, listed: Listed, now: u64) {
-        if listed.user_id == self.user_id {
+        if listed.user_id == self.claimed.user_id {
             self.alarm(Alarm::UserIdTwice(stranger(&listed.user_id)));
-        } else if let Some(member) = self.members.by_user_id(&listed.user_id) {
+        } else if let Some(member) = self.trusted.members.by_user_id(&listed.user_id) {
             let alarm = if same_key(member, &listed) { Alarm::FingerprintTwice } else { Alarm::UserIdTwice };
             let alarm = alarm(member.who());
             self.alarm(alarm);
         } else {
-            self.members.dropped.remove(&listed.user_id);
+            self.trusted.members.dropped.remove(&listed.user_id);
             match self.judge(&listed, true, now) {
                 Verdict::Accept(candidate) => self.accept(*candidate, true),
                 verdict => {
@@ -99,7 +108,7 @@ impl Room {
                     self.turn_away(&listed.user_id, verdict, true, now);
                     if let Some(listed) = again {
                         // Judged as soon as the secret is here, by the epoch that it came in.
-                        self.held.hold_newer(stranger(&listed.user_id), Fact::UserJoined(listed), now);
+                        self.waiting.held.hold_newer(stranger(&listed.user_id), Fact::UserJoined(listed), now);
                     }
                 }
             }
@@ -109,27 +118,27 @@ impl Room {
     /// The answer to `list-members`: lets in those whose cards have become readable, and compares the others.
     pub(super) fn reconcile(&mut self, listed: Vec<Listed>, now: u64) {
         for listed in listed {
-            if listed.user_id == self.user_id || self.members.dropped.contains(&listed.user_id) {
+            if listed.user_id == self.claimed.user_id || self.trusted.members.dropped.contains(&listed.user_id) {
                 continue;
             }
-            if let Some(member) = self.members.by_user_id(&listed.user_id) {
+            if let Some(member) = self.trusted.members.by_user_id(&listed.user_id) {
                 let (who, fingerprint) = (member.who(), member.fingerprint);
                 if !same_key(member, &listed) {
                     self.alarm(Alarm::KeySwapped(who));
                 } else if let Some(place) = self.place_of_newer(&listed) {
                     match place {
                         Place::Beyond(alarm) => self.refuse_epoch(who, alarm),
-                        _ => self.held.expect_newer(who, now),
+                        _ => self.waiting.held.expect_newer(who, now),
                     }
                 } else if self.is_other_card(&listed, fingerprint) {
                     self.alarm(Alarm::CardSwapped(who));
                 }
-            } else if let Some(live) = self.members.not_here.get(&listed.user_id).copied() {
+            } else if let Some(live) = self.trusted.members.not_here.get(&listed.user_id).copied() {
                 match self.judge(&listed, live, now) {
                     Verdict::Accept(candidate) => self.accept(*candidate, live),
                     verdict => self.turn_away(&listed.user_id, verdict, live, now),
                 }
-            } else if !self.members.refused.contains(&listed.user_id) {
+            } else if !self.trusted.members.refused.contains(&listed.user_id) {
                 self.refuse(Alarm::Unannounced(stranger(&listed.user_id)), &listed.user_id);
             }
         }
@@ -145,7 +154,7 @@ impl Room {
         }
         match self.judge_invite(&candidate, live, now) {
             Some(alarm) => {
-                self.members.refused_prints.insert(candidate.fingerprint());
+                self.trusted.members.refused_prints.insert(candidate.fingerprint());
                 Verdict::Refuse(alarm(candidate.who()))
             }
             None => Verdict::Accept(Box::new(candidate)),
@@ -168,7 +177,7 @@ impl Room {
             Place::Past if live => return Err(refuse(Alarm::CardOutdated)),
             Place::Past => return Err(Verdict::NotHereYet),
         }
-        match Card::open(card, &public_key, self.chain.root(), self.epochs.current()) {
+        match Card::open(card, &public_key, self.trusted.chain.root(), self.trusted.epochs.current()) {
             Ok(card) => Ok(Candidate { user_id: listed.user_id.clone(), card, public_key, recipient }),
             Err(
                 SealedError::Signature | SealedError::Json | SealedError::Field | SealedError::Name | SealedError::Kind,
@@ -179,13 +188,13 @@ impl Room {
 
     /// What speaks against a fingerprint.
     fn judge_fingerprint(&self, fingerprint: Fingerprint) -> Option<fn(Who) -> Alarm> {
-        if fingerprint == self.identity.fingerprint() || self.members.get(&fingerprint).is_some() {
+        if fingerprint == self.me.identity.fingerprint() || self.trusted.members.get(&fingerprint).is_some() {
             return Some(Alarm::FingerprintTwice);
         }
-        match self.members.gone(&fingerprint) {
+        match self.trusted.members.gone(&fingerprint) {
             Some(true) => Some(Alarm::RemovedMemberReturned),
             Some(false) => Some(Alarm::MemberReturned),
-            None => self.members.refused_prints.contains(&fingerprint).then_some(Alarm::RefusedBefore),
+            None => self.trusted.members.refused_prints.contains(&fingerprint).then_some(Alarm::RefusedBefore),
         }
     }
 
@@ -193,13 +202,13 @@ impl Room {
     fn judge_invite(&self, candidate: &Candidate, live: bool, now: u64) -> Option<fn(Who) -> Alarm> {
         let fingerprint = candidate.fingerprint();
         let Some(invite) = &candidate.card.invite else {
-            let is_creator = candidate.card.key == *self.chain.root();
+            let is_creator = candidate.card.key == *self.trusted.chain.root();
             return if is_creator && !live { None } else { Some(Alarm::NoInvite) };
         };
-        let signed_by_owner = invite.verify(self.chain.root(), self.chain.owner()).is_ok();
-        let signed_by_any =
-            signed_by_owner || self.chain.owners().any(|owner| invite.verify(self.chain.root(), owner).is_ok());
-        let epoch = self.epochs.current().epoch();
+        let signed_by_owner = invite.verify(self.trusted.chain.root(), self.trusted.chain.owner()).is_ok();
+        let signed_by_any = signed_by_owner
+            || self.trusted.chain.owners().any(|owner| invite.verify(self.trusted.chain.root(), owner).is_ok());
+        let epoch = self.trusted.epochs.current().epoch();
         if !signed_by_any {
             Some(Alarm::InviteForged)
         } else if live && !signed_by_owner {
@@ -208,7 +217,7 @@ impl Room {
             Some(Alarm::InviteOutdated)
         } else if live && invite.expiry != 0 && now / 1000 > invite.expiry.saturating_add(EXPIRY_GRACE_S) {
             Some(Alarm::InviteExpired)
-        } else if self.members.spent_by_other(invite, fingerprint) {
+        } else if self.trusted.members.spent_by_other(invite, fingerprint) {
             Some(Alarm::InviteReused)
         } else {
             None
@@ -218,10 +227,10 @@ impl Room {
     fn accept(&mut self, candidate: Candidate, live: bool) {
         let fingerprint = candidate.fingerprint();
         if let Some(invite) = one_time(&candidate) {
-            self.members.spend(invite, fingerprint);
+            self.trusted.members.spend(invite, fingerprint);
         }
         let Candidate { user_id, card, public_key, recipient } = candidate;
-        self.held.release_early(&user_id, &mut self.replay);
+        self.waiting.held.release_early(&user_id, &mut self.waiting.replay);
         let member = Member {
             user_id,
             fingerprint,
@@ -234,9 +243,9 @@ impl Room {
             order: 0,
             room: if live { Counter::from_zero() } else { Counter::default() },
             private: Counter::from_zero(),
-            told: 0,
+            last_private: 0,
         };
-        let name = self.members.accept(member, &self.name);
+        let name = self.trusted.members.accept(member, &self.me.name);
         self.event(Event::MemberJoined { member: fingerprint, name, live });
     }
 
@@ -244,17 +253,17 @@ impl Room {
         match verdict {
             Verdict::Accept(_) => return,
             Verdict::Refuse(alarm) => return self.refuse(alarm, user_id),
-            Verdict::Newer => self.held.expect_newer(stranger(user_id), now),
-            Verdict::NotHereYet => self.listing.want(now),
+            Verdict::Newer => self.waiting.held.expect_newer(stranger(user_id), now),
+            Verdict::NotHereYet => self.waiting.listing.want(now),
         }
-        if self.members.not_here.insert(user_id.to_owned(), live).is_none() {
+        if self.trusted.members.not_here.insert(user_id.to_owned(), live).is_none() {
             self.event(Event::NotHereYet { user_id: user_id.to_owned() });
         }
     }
 
     fn refuse(&mut self, alarm: Alarm, user_id: &str) {
-        self.members.not_here.remove(user_id);
-        self.members.refused.insert(user_id.to_owned());
+        self.trusted.members.not_here.remove(user_id);
+        self.trusted.members.refused.insert(user_id.to_owned());
         self.alarm(alarm);
     }
 
@@ -274,7 +283,7 @@ impl Room {
     }
 }
 
-/// Someone of whom only the relay's id is known.
+/// Someone of whom only the server's id is known.
 pub(super) fn stranger(user_id: &str) -> Who {
     Who { user_id: user_id.to_owned(), fingerprint: None, name: None }
 }

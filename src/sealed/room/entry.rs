@@ -1,27 +1,21 @@
 //! Creating a room and joining one.
-use std::collections::VecDeque;
-
 use super::{
-    CreateRequest, JoinRequest, Phase, Room, Step,
-    held::{Held, Listing},
-    members::Members,
-    outbox::Outbox,
-    owner::Office,
-    rekey::{CardDuty, Epochs},
-    views::Views,
+    machine::{About, Machine, Me, Settings},
+    output::{CreateRequest, JoinRequest},
 };
-use crate::sealed::{
-    Card, Identity, Link, OwnerChain, Random, RoomSecret, SealedError, Server, View, name::check_room_name,
+use crate::{
+    protocol::codes::OwnerLeaves,
+    sealed::{
+        card::Card,
+        chain::OwnerChain,
+        error::SealedError,
+        identity::Identity,
+        link::{Link, Server},
+        name::check_room_name,
+        random::Random,
+        secret::RoomSecret,
+    },
 };
-
-/// What the relay published about itself in `hello`, as far as it matters here.
-#[derive(Debug, Clone, Copy)]
-pub struct Settings {
-    /// How long a dropped member may take to return, in milliseconds.
-    pub resume_window_ms: u64,
-    /// The longest frame that the relay takes, in bytes.
-    pub frame_bytes: usize,
-}
 
 /// A room to be created.
 #[derive(Debug, Clone)]
@@ -30,12 +24,12 @@ pub struct NewRoom {
     pub room_name: String,
     /// Where links to it will lead.
     pub server: Server,
-    /// Whether it is created with `owner_leaves: "transfer"`, so that heirs are kept.
-    pub transfer: bool,
+    /// What becomes of it when its owner leaves: heirs are kept only for [`OwnerLeaves::Transfer`].
+    pub owner_leaves: OwnerLeaves,
 }
 
-impl Room {
-    /// A room of one's own. Send the request, then hand [`Fact::Created`](super::Fact::Created) to [`Room::handle`].
+impl Machine {
+    /// A room of one's own. Send the request, then hand [`Fact::Created`](super::Fact::Created) to [`Machine::handle`].
     ///
     /// # Errors
     /// [`SealedError::Name`] for names that are not allowed, [`SealedError::Key`] if the cryptographic library fails.
@@ -51,14 +45,14 @@ impl Room {
         let chain = OwnerChain::new(*identity.verifying_key());
         let card = Card::seal(&identity, name, None, chain.root(), &secret, &mut *random)?;
         let request = CreateRequest { public_key_pem: identity.public_key().pkcs1_pem(), card };
-        let mut room = Self::enter_with(identity, name, chain, secret, settings, random);
-        room.room_name = new.room_name;
-        room.server = new.server;
-        room.office.transfer = new.transfer;
-        Ok((room, request))
+        let me = Me { identity, name: name.to_owned(), invite: None };
+        let room = About { id: String::new(), name: new.room_name, server: new.server };
+        let mut machine = Self::new(me, room, chain, secret, settings, random);
+        machine.owner_state.keeps_heirs = new.owner_leaves == OwnerLeaves::Transfer;
+        Ok((machine, request))
     }
 
-    /// A room that one was invited to. Send the request, then hand [`Fact::Joined`](super::Fact::Joined) to [`Room::handle`].
+    /// A room that one was invited to. Send the request, then hand [`Fact::Joined`](super::Fact::Joined) to [`Machine::handle`].
     ///
     /// # Errors
     /// [`SealedError::Name`] for a name that is not allowed, [`SealedError::Key`] if the cryptographic library fails.
@@ -78,48 +72,11 @@ impl Room {
             public_key_pem: identity.public_key().pkcs1_pem(),
             card,
         };
-        let mut room = Self::enter_with(identity, name, chain, secret, settings, random);
-        room.members.spend(&certificate, room.identity.fingerprint());
-        room.room_name = room_name;
-        room.server = server;
-        room.room_id = room_id;
-        room.invite = Some(certificate);
-        Ok((room, request))
-    }
-
-    fn enter_with(
-        identity: Identity,
-        name: &str,
-        chain: OwnerChain,
-        secret: RoomSecret,
-        settings: Settings,
-        random: Box<dyn Random + Send>,
-    ) -> Self {
-        let view = View::of(chain.owner().fingerprint(), [identity.fingerprint()]);
-        Self {
-            identity,
-            name: name.to_owned(),
-            room_name: String::new(),
-            server: Server { host: String::new(), port: 0, pin: None },
-            invite: None,
-            settings,
-            random,
-            phase: Phase::Entering,
-            room_id: String::new(),
-            user_id: String::new(),
-            relay_owner: String::new(),
-            chain,
-            epochs: Epochs::new(secret),
-            members: Members::new(),
-            views: Views::new(view),
-            held: Held::default(),
-            replay: VecDeque::new(),
-            listing: Listing::default(),
-            outbox: Outbox::default(),
-            office: Office::default(),
-            card: CardDuty::default(),
-            step: Step::default(),
-            last_id: 0,
-        }
+        let (fingerprint, invite) = (identity.fingerprint(), Some(certificate.clone()));
+        let me = Me { identity, name: name.to_owned(), invite };
+        let room = About { id: room_id, name: room_name, server };
+        let mut machine = Self::new(me, room, chain, secret, settings, random);
+        machine.trusted.members.spend(&certificate, fingerprint);
+        Ok((machine, request))
     }
 }

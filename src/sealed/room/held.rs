@@ -1,13 +1,13 @@
 //! What has to wait: things of the next epoch, whose secret has not come, and messages of members whose card is not readable yet.
 //!
-//! The epoch in a header is anybody's word until the secret opens what stands behind it. So what waits is bounded, and by sender too, it is
-//! dropped after a while, and the user is told of whoever it is from: nobody else may suffer by it.
+//! An epoch in a header is unauthenticated until the message has been opened. What waits is therefore bounded, in total and
+//! for each sender, and it expires. The alarm names the sender, so that a forged epoch harms only its forger.
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     mem,
 };
 
-use super::{CommandId, Fact};
+use super::input::Fact;
 use crate::sealed::alarm::Who;
 
 /// After this long without the new secret the user is warned, in milliseconds.
@@ -17,9 +17,6 @@ const DROP_MS: u64 = 60_000;
 /// How much waits at most, of either kind, and how much of it from one user. What comes beyond is lost and shows as missing.
 const MOST: Amount = Amount { facts: 256, bytes: 1 << 20 };
 const MOST_OF_ONE: Amount = Amount { facts: 64, bytes: 1 << 18 };
-/// How soon the list of members is asked for again, in milliseconds; doubles each time up to the second.
-const RELIST_MS: u64 = 1_000;
-const RELIST_LONGEST_MS: u64 = 30_000;
 
 #[derive(Clone, Copy, Default)]
 struct Amount {
@@ -148,43 +145,6 @@ fn size(fact: &Fact) -> usize {
         Fact::UserJoined(listed) => listed.public_key_pem.len() + listed.card.as_ref().map_or(0, String::len),
         Fact::Message { content, shared, .. } => content.len() + shared.as_ref().map_or(0, String::len),
         _ => 0,
-    }
-}
-
-/// Asking for the list of members, again and again while someone in it is not readable.
-#[derive(Default)]
-pub(super) struct Listing {
-    pub(super) asked: Option<CommandId>,
-    due: Option<u64>,
-    pause: u64,
-}
-
-impl Listing {
-    /// Somebody is not readable: ask soon, and later if it did not help.
-    pub(super) fn want(&mut self, now: u64) {
-        if self.due.is_none() {
-            self.pause = (self.pause * 2).clamp(RELIST_MS, RELIST_LONGEST_MS);
-            self.due = Some(now.saturating_add(self.pause));
-        }
-    }
-
-    /// There is reason to think that it helps now.
-    pub(super) fn want_now(&mut self, now: u64) {
-        self.pause = 0;
-        self.due = Some(now);
-    }
-
-    /// Whether to ask now.
-    pub(super) fn take_due(&mut self, now: u64) -> bool {
-        let due = self.asked.is_none() && self.due.is_some_and(|due| due <= now);
-        if due {
-            self.due = None;
-        }
-        due
-    }
-
-    pub(super) fn deadline(&self) -> Option<u64> {
-        self.due.filter(|_| self.asked.is_none())
     }
 }
 

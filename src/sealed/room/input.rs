@@ -1,10 +1,10 @@
-//! What goes into the state machine: what the relay says, and how it answered.
+//! What goes into the state machine: what the server says, and how it answered.
 use secrecy::SecretString;
 
-/// A member as the relay lists it.
+/// A member as the server lists it.
 #[derive(Debug, Clone)]
 pub struct Listed {
-    /// The relay's id for this membership.
+    /// The server's id for this membership.
     pub user_id: String,
     /// The RSA key in PEM, PKCS#1 or SPKI.
     pub public_key_pem: String,
@@ -12,7 +12,7 @@ pub struct Listed {
     pub card: Option<String>,
 }
 
-/// Why a member is gone, by the relay's word.
+/// Why a member is gone, by the server's word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LeaveReason {
     /// It left.
@@ -23,7 +23,7 @@ pub enum LeaveReason {
     Lost,
 }
 
-/// Something that the relay says of its own accord (or, for `Created` and `Joined`, in answer to the request for entry).
+/// Something that the server says of its own accord (or, for `Created` and `Joined`, in answer to the request for entry).
 #[derive(Debug)]
 pub enum Fact {
     /// The room was created.
@@ -37,7 +37,7 @@ pub enum Fact {
     Joined {
         /// One's own id.
         user_id: String,
-        /// Whom the relay names the owner.
+        /// Whom the server names the owner.
         owner_id: String,
         /// The members who were there before, the longest-standing first.
         members: Vec<Listed>,
@@ -51,41 +51,45 @@ pub enum Fact {
         /// Why.
         reason: LeaveReason,
     },
-    /// The relay names another owner.
+    /// The server names another owner.
     OwnerChanged {
         /// Whom.
         owner_id: String,
     },
     /// A message.
     Message {
-        /// From whom, by the relay's word.
+        /// From whom, by the server's word.
         user_id: String,
         /// The part for this member.
         content: String,
         /// The part for all recipients.
         shared: Option<String>,
     },
-    /// The relay had to drop events. What was lost shows in the members' numbers.
+    /// The server had to drop events. What was lost shows in the members' numbers.
     Gap,
     /// The room is no more.
     Closed,
 }
 
-/// How the relay answered a command.
+/// How the server answered a command.
 #[derive(Debug)]
 pub enum Answer {
     /// It was carried out.
     Done,
-    /// A packet was sent on.
+    /// A packet was sent on. Each list holds user ids of its recipients.
     Sent {
-        /// Recipients who were not there.
+        /// They got it.
+        reached: Vec<String>,
+        /// Their connection is away; the server keeps it for them.
+        held: Vec<String>,
+        /// They were not in the room any more.
         absent: Vec<String>,
     },
     /// A join key.
     Key(SecretString),
     /// The list of members, oneself among them or not.
     Members {
-        /// Whom the relay names the owner.
+        /// Whom the server names the owner.
         owner_id: String,
         /// Everyone.
         members: Vec<Listed>,

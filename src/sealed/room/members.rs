@@ -1,12 +1,13 @@
-//! Who is accepted, who is gone, and which invites are spent. All state hangs on the fingerprint, never on the relay's user id.
+//! Who is accepted, who is gone, and which invites are spent. All state hangs on the fingerprint, never on the server's user id.
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::{
     protocol::public_key::PublicKey,
     sealed::{
-        Certificate, Fingerprint, InviteKind, VerifyingKey,
         alarm::Who,
-        identity::{RecipientKey, SIGNATURE_BYTES},
+        certificate::{Certificate, InviteKind},
+        fingerprint::Fingerprint,
+        identity::{RecipientKey, SIGNATURE_BYTES, VerifyingKey},
     },
 };
 
@@ -36,7 +37,7 @@ impl Counter {
         Self { last: Some(0), latest: None }
     }
 
-    /// Takes a number. A repetition by the sender carries the same signature in a new seal; a repetition by the relay is the same seal.
+    /// Takes a number. A repetition by the sender carries the same signature in a new seal; a repetition by the server is the same seal.
     pub(super) fn count(&mut self, n: u64, signature: [u8; SIGNATURE_BYTES], seal: [u8; 32]) -> Counted {
         match (self.last, self.latest) {
             (Some(last), Some((signed, sealed))) if n == last && signature == signed && seal != sealed => {
@@ -70,7 +71,7 @@ pub(super) struct Member {
     /// What it said to this member alone.
     pub(super) private: Counter,
     /// The number of the last private message to it.
-    pub(super) told: u64,
+    pub(super) last_private: u64,
 }
 
 impl Member {
@@ -85,39 +86,26 @@ impl Member {
 }
 
 /// Everyone that this membership has ever known.
-pub(super) struct Members {
+#[derive(Default)]
+pub(super) struct MemberTable {
     accepted: BTreeMap<Fingerprint, Member>,
     by_user_id: HashMap<String, Fingerprint>,
     /// Never accepted again; true for those who were removed.
     gone: HashMap<Fingerprint, bool>,
     /// One-time invites and who used them.
     spent: HashMap<[u8; 16], Fingerprint>,
-    /// Listed by the relay but not accepted: an alarm was raised already.
+    /// Listed by the server but not accepted: an alarm was raised already.
     pub(super) refused: HashSet<String>,
     /// Fingerprints whose invite was refused. They stay so: the rules for a list, which cannot judge as much, must not let them in.
     pub(super) refused_prints: HashSet<Fingerprint>,
-    /// Listed by the relay, with a card of another epoch; true for those who joined live, and are judged so.
+    /// Listed by the server, with a card of another epoch; true for those who joined live, and are judged so.
     pub(super) not_here: HashMap<String, bool>,
-    /// Dropped here before the relay said so: what it still delivers from them is ignored.
+    /// Dropped here before the server said so: what it still delivers from them is ignored.
     pub(super) dropped: HashSet<String>,
     next_order: u64,
 }
 
-impl Members {
-    pub(super) fn new() -> Self {
-        Self {
-            accepted: BTreeMap::new(),
-            by_user_id: HashMap::new(),
-            gone: HashMap::new(),
-            spent: HashMap::new(),
-            refused: HashSet::new(),
-            refused_prints: HashSet::new(),
-            not_here: HashMap::new(),
-            dropped: HashSet::new(),
-            next_order: 0,
-        }
-    }
-
+impl MemberTable {
     pub(super) fn get(&self, fingerprint: &Fingerprint) -> Option<&Member> {
         self.accepted.get(fingerprint)
     }

@@ -1,11 +1,11 @@
-//! What comes out of the state machine: commands for the relay and events for the user.
-use std::fmt;
+//! What comes out of the state machine: commands for the server and events for the user.
+use std::{fmt, time::Duration};
 
 use secrecy::SecretString;
 use zeroize::Zeroizing;
 
-use super::LeaveReason;
-use crate::sealed::{Fingerprint, InviteKind, Link, alarm::Alarm};
+use super::input::LeaveReason;
+use crate::sealed::{alarm::Alarm, certificate::InviteKind, fingerprint::Fingerprint, link::Link};
 
 /// Names a command until it is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -15,7 +15,11 @@ pub struct CommandId(pub u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageId(pub u64);
 
-/// One command to the relay. All are about this room; each is answered with its [`CommandId`].
+/// Names an invite that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InviteId(pub u64);
+
+/// One command to the server. All are about this room; each is answered with its [`CommandId`].
 pub enum Command {
     /// `send-messages`.
     Send {
@@ -35,8 +39,8 @@ pub enum Command {
     IssueKey {
         /// Which.
         kind: InviteKind,
-        /// After how many seconds the key runs out.
-        expires_in_s: Option<u32>,
+        /// Its life, in whole seconds.
+        expires_in: Option<Duration>,
     },
     /// `reset-room-keys`.
     ResetKeys,
@@ -46,7 +50,7 @@ pub enum Command {
         user_id: String,
     },
     /// `transfer-owner`.
-    TransferOwner {
+    HandOver {
         /// To whom.
         user_id: String,
     },
@@ -65,10 +69,10 @@ impl fmt::Debug for Command {
             }
             Self::SetCard { .. } => f.write_str("SetCard"),
             Self::ListMembers => f.write_str("ListMembers"),
-            Self::IssueKey { kind, expires_in_s } => write!(f, "IssueKey({kind:?}, {expires_in_s:?})"),
+            Self::IssueKey { kind, expires_in } => write!(f, "IssueKey({kind:?}, {expires_in:?})"),
             Self::ResetKeys => f.write_str("ResetKeys"),
             Self::RemoveMember { .. } => f.write_str("RemoveMember"),
-            Self::TransferOwner { .. } => f.write_str("TransferOwner"),
+            Self::HandOver { .. } => f.write_str("HandOver"),
             Self::Leave => f.write_str("Leave"),
             Self::Close => f.write_str("Close"),
         }
@@ -82,7 +86,7 @@ pub enum NotSent {
     Alone,
     /// Its only recipient is gone.
     RecipientGone,
-    /// The relay refused it for good, or too often.
+    /// The server refused it for good, or too often.
     Refused,
 }
 
@@ -93,7 +97,7 @@ pub enum Ending {
     Left,
     /// The owner removed this member.
     Removed,
-    /// The relay gave the membership up.
+    /// The server gave the membership up.
     Lost,
     /// The room is no more.
     Closed,
@@ -105,7 +109,7 @@ pub enum Ending {
 pub enum Event {
     /// One is in the room; who else is in it has been told before by [`Event::MemberJoined`].
     Entered,
-    /// A member was accepted. Its details are in [`Room::member`](super::Room::member).
+    /// A member was accepted. Its details are in [`Machine::member`](super::Machine::member).
     MemberJoined {
         /// Who.
         member: Fingerprint,
@@ -114,9 +118,9 @@ pub enum Event {
         /// Whether it came just now, or was there before.
         live: bool,
     },
-    /// The relay lists someone whose card is not readable yet.
+    /// The server lists someone whose card is not readable yet.
     NotHereYet {
-        /// The relay's id.
+        /// The server's id.
         user_id: String,
     },
     /// A member is gone.
@@ -150,14 +154,33 @@ pub enum Event {
         /// The type's name.
         kind: String,
     },
-    /// The relay took a text for all its recipients.
-    Sent(MessageId),
+    /// The server took a text for all its recipients.
+    Sent {
+        /// Which.
+        id: MessageId,
+        /// The members who got it.
+        reached: Vec<Fingerprint>,
+        /// The members whose connection is away; the server keeps it for them.
+        held: Vec<Fingerprint>,
+        /// The members who were not in the room any more.
+        absent: Vec<Fingerprint>,
+    },
     /// A text was not sent.
     NotSent(MessageId, NotSent),
     /// An invite is ready.
-    Invite(Box<Link>),
-    /// The relay gave no key for an invite.
-    InviteFailed(InviteKind),
+    Invite {
+        /// The id that [`Machine::invite`](super::Machine::invite) gave.
+        id: InviteId,
+        /// The link.
+        link: Box<Link>,
+    },
+    /// The server gave no key for an invite.
+    InviteFailed {
+        /// The id that [`Machine::invite`](super::Machine::invite) gave.
+        id: InviteId,
+        /// The kind that was asked for.
+        kind: InviteKind,
+    },
     /// The room has a new owner.
     OwnerChanged {
         /// Who; perhaps oneself.
@@ -173,16 +196,16 @@ pub enum Event {
         /// Its epoch.
         epoch: u32,
     },
-    /// The relay would not carry the new room secret to these members.
+    /// The server would not carry the new room secret to these members.
     RekeyUndelivered {
         /// Whom it did not reach.
         members: Vec<Fingerprint>,
     },
-    /// The relay had to drop events.
+    /// The server had to drop events.
     Gap,
     /// Something is wrong.
     Alarm(Alarm),
-    /// The membership is over: drop the [`Room`](super::Room), which wipes its keys.
+    /// The membership is over: drop the [`Machine`](super::Machine), which wipes its keys.
     Ended(Ending),
 }
 
@@ -190,7 +213,7 @@ pub enum Event {
 #[derive(Debug, Default)]
 #[must_use]
 pub struct Step {
-    /// For the relay, in this order.
+    /// For the server, in this order.
     pub commands: Vec<(CommandId, Command)>,
     /// For the user, in this order.
     pub events: Vec<Event>,
@@ -211,7 +234,7 @@ pub enum IntentError {
     /// No such member.
     #[error("there is no such member")]
     NoSuchMember,
-    /// The text is too long for the relay.
+    /// The text is too long for the server.
     #[error("that is too long")]
     TooLong,
     /// Too much is waiting to be sent, or the room is being handed over or its secret changed.
@@ -219,7 +242,7 @@ pub enum IntentError {
     Busy,
 }
 
-/// What `create-room` needs. The relay learns neither name: both go out empty.
+/// What `create-room` needs. The server learns neither name: both go out empty.
 pub struct CreateRequest {
     /// The RSA key.
     pub public_key_pem: String,

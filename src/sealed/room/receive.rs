@@ -1,11 +1,12 @@
 //! Messages that come in: opened, attributed, counted, and only then believed.
-use super::{Event, Fact, Room, admit::stranger, members::Counted, rekey::Place};
+use super::{admit::stranger, epochs::Place, input::Fact, machine::Machine, members::Counted, output::Event};
 use crate::sealed::{
-    Body, Fingerprint, Plain, SealedError,
     alarm::{Alarm, Who},
     encoding::Header,
-    fingerprint::sha256,
+    error::SealedError,
+    fingerprint::{Fingerprint, sha256},
     message,
+    plain::{Body, Plain},
 };
 
 /// A message that its author signed and that is for this member.
@@ -15,16 +16,16 @@ struct Opened {
     epoch: u32,
 }
 
-impl Room {
-    /// A message that the relay says is from `user_id`.
+impl Machine {
+    /// A message that the server says is from `user_id`.
     pub(super) fn receive(&mut self, user_id: String, content: String, shared: Option<String>, now: u64) {
-        if self.members.dropped.contains(&user_id) {
+        if self.trusted.members.dropped.contains(&user_id) {
             return;
         }
-        let member = self.members.by_user_id(&user_id);
-        let not_here = self.members.not_here.contains_key(&user_id);
+        let member = self.trusted.members.by_user_id(&user_id);
+        let not_here = self.trusted.members.not_here.contains_key(&user_id);
         if member.is_none() && !not_here {
-            if self.members.refused.insert(user_id.clone()) {
+            if self.trusted.members.refused.insert(user_id.clone()) {
                 self.alarm(Alarm::MessageFromStranger(stranger(&user_id)));
             }
             return;
@@ -42,13 +43,17 @@ impl Room {
         match self.place(epoch) {
             Place::Present | Place::Past => {}
             Place::Next => {
-                return self.held.hold_newer(who, Fact::Message { user_id, content, shared: Some(shared) }, now);
+                return self.waiting.held.hold_newer(
+                    who,
+                    Fact::Message { user_id, content, shared: Some(shared) },
+                    now,
+                );
             }
             Place::Beyond(alarm) => return self.refuse_epoch(who, alarm),
         }
         let Some(from) = from else {
-            self.held.hold_early(&who.user_id, Fact::Message { user_id, content, shared: Some(shared) }, now);
-            return self.listing.want_now(now);
+            self.waiting.held.hold_early(&who.user_id, Fact::Message { user_id, content, shared: Some(shared) }, now);
+            return self.waiting.listing.want_now(now);
         };
         match self.open(from, who, epoch, &content, &shared) {
             Err(alarm) => self.alarm(alarm),
@@ -57,11 +62,11 @@ impl Room {
     }
 
     fn open(&self, from: Fingerprint, who: Who, epoch: u32, content: &str, shared: &str) -> Result<Opened, Alarm> {
-        let (Some(secret), Some(member)) = (self.epochs.get(epoch), self.members.get(&from)) else {
+        let (Some(secret), Some(member)) = (self.trusted.epochs.get(epoch), self.trusted.members.get(&from)) else {
             return Err(Alarm::MessageOutdated(who));
         };
-        let root = self.chain.root();
-        let signed = match message::open(content, shared, &self.identity, root, secret) {
+        let root = self.trusted.chain.root();
+        let signed = match message::open(content, shared, &self.me.identity, root, secret) {
             Ok(signed) => signed,
             Err(SealedError::Version) => return Err(Alarm::MessageOfUnknownVersion(who)),
             Err(error) => return Err(Alarm::MessageDoesNotOpen(who, error)),
@@ -70,14 +75,14 @@ impl Room {
             return Err(Alarm::MessageForged(who));
         };
         let plain = Plain::parse(json).map_err(|error| Alarm::MessageMalformed(who.clone(), error))?;
-        if plain.check_recipient(self.identity.fingerprint()).is_err() {
+        if plain.check_recipient(self.me.identity.fingerprint()).is_err() {
             return Err(Alarm::MessageNotForMe(who));
         }
         Ok(Opened { plain, signature: signed.signature(), epoch })
     }
 
     fn count(&mut self, from: Fingerprint, opened: Opened, seal: [u8; 32], now: u64) {
-        let Some(member) = self.members.get_mut(&from) else {
+        let Some(member) = self.trusted.members.get_mut(&from) else {
             return;
         };
         let private = opened.plain.to.is_some();
@@ -96,8 +101,8 @@ impl Room {
                 let view = opened.plain.view;
                 // A rekey removes members and may bring a new owner: its view is the one after it.
                 self.believe(from, opened, now);
-                self.views.change(self.view(), now);
-                self.views.check(from, who, view, now);
+                self.trusted.views.change(self.view(), now);
+                self.trusted.views.check(from, who, view, now);
             }
         }
     }
@@ -105,7 +110,7 @@ impl Room {
     fn believe(&mut self, from: Fingerprint, opened: Opened, now: u64) {
         let Opened { plain, epoch, .. } = opened;
         let private = plain.to.is_some();
-        let name = self.members.get(&from).map(|member| member.shown()).unwrap_or_default();
+        let name = self.trusted.members.get(&from).map(|member| member.shown()).unwrap_or_default();
         match plain.body {
             Body::Text(text) => self.event(Event::Message { from, name, text, at: plain.at, private }),
             Body::Unknown(kind) => self.event(Event::Unsupported { from, name, kind }),

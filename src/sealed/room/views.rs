@@ -1,9 +1,11 @@
 //! Comparing views: whom the senders take to be in the room, against whom this member does.
-use crate::sealed::{
-    Fingerprint, View,
-    alarm::{Alarm, Who},
-};
 use std::collections::BTreeSet;
+
+use crate::sealed::{
+    alarm::{Alarm, Who},
+    fingerprint::Fingerprint,
+    view::View,
+};
 
 /// How long a view may lag behind or run ahead, in milliseconds.
 pub(super) const GRACE_MS: u64 = 60_000;

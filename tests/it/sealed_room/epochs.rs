@@ -1,4 +1,6 @@
 //! Epochs that somebody merely claims: a header is anybody's word, so a false one may hurt nobody but its sender.
+use std::time::Duration;
+
 use subrosa::sealed::{
     Alarm, InviteKind,
     encoding::{Header, to_base64},
@@ -143,7 +145,8 @@ fn who_came_in_the_next_epoch_is_judged_as_one_who_came_live() {
         let kept = keep_messages(&mut world, "carol");
         world.act("alice", |room, now| room.rekey(now));
         world.intercept = None;
-        let expiring = Puppet::new(&world.link("alice", InviteKind::OneTime, Some(60))).listed("erin", "erin");
+        let expiring = Puppet::new(&world.link("alice", InviteKind::OneTime, Some(Duration::from_secs(60))))
+            .listed("erin", "erin");
         world.fact("carol", Fact::UserJoined(expiring.clone()));
         world.come_in("dave");
         world.say("dave", "hello");
@@ -207,7 +210,7 @@ fn a_new_list_with_newer_cards_of_members_costs_them_nothing() {
 #[test]
 fn who_was_refused_for_an_invite_stays_refused() {
     let mut world = World::with(&["bob"]);
-    let url = world.link("alice", InviteKind::OneTime, Some(60));
+    let url = world.link("alice", InviteKind::OneTime, Some(Duration::from_secs(60)));
     let eve = Puppet::new(&url);
     world.pass(60_000 + 601_000);
     world.fact("alice", listed(&eve, "eve"));

@@ -1,4 +1,6 @@
 //! Rooms in which nobody cheats.
+use std::time::Duration;
+
 use subrosa::sealed::{
     InviteKind, Link,
     room::{Answer, Command, Ending, Event, Fact, IntentError, NotSent},
@@ -10,7 +12,7 @@ use super::world::World;
 fn two_talk_in_a_room_by_a_one_time_link() {
     let mut world = World::new(false);
     assert_eq!(world.room("alice").send_text("hello?", 0).unwrap_err(), IntentError::Alone);
-    let link = world.link("alice", InviteKind::OneTime, Some(600));
+    let link = world.link("alice", InviteKind::OneTime, Some(Duration::from_secs(600)));
     assert_eq!(Link::parse(&link).unwrap().room_name, "tea");
     assert!(world.join("bob", "bob", &link));
     world.say("alice", "hello");
@@ -92,7 +94,7 @@ fn a_rekey_goes_out_even_if_the_relay_does_not_answer() {
     world.swallow = |command| matches!(command, Command::ResetKeys);
     world.act("alice", |room, now| room.rekey(now));
     let (bob, now) = (world.print("bob"), world.now);
-    assert_eq!(world.room("alice").transfer_owner(bob, now).unwrap_err(), IntentError::Busy);
+    assert_eq!(world.room("alice").hand_over(bob, now).unwrap_err(), IntentError::Busy);
     world.pass(9_000);
     assert_eq!(world.room("bob").epoch(), 0);
     world.pass(1_000);
@@ -176,7 +178,7 @@ fn a_refused_message_is_sent_again_with_the_same_number() {
     assert_eq!(world.heard("bob"), ["alice: four"], "a void message took the number of the third");
     let not_sent = |e: &Event| matches!(e, Event::NotSent(_, NotSent::Refused));
     assert_eq!(world.clients["alice"].events.iter().filter(|e| not_sent(e)).count(), 1);
-    assert_eq!(world.clients["alice"].events.iter().filter(|e| matches!(e, Event::Sent(_))).count(), 3);
+    assert_eq!(world.clients["alice"].events.iter().filter(|e| matches!(e, Event::Sent { .. })).count(), 3);
     world.assert_calm();
 }
 
@@ -259,6 +261,32 @@ fn only_the_owner_governs() {
     assert_eq!(bob.invite(InviteKind::OneTime, None, now).unwrap_err(), IntentError::NotOwner);
     assert_eq!(bob.remove(carol, now).unwrap_err(), IntentError::NotOwner);
     assert_eq!(bob.rekey(now).unwrap_err(), IntentError::NotOwner);
-    assert_eq!(bob.transfer_owner(carol, now).unwrap_err(), IntentError::NotOwner);
+    assert_eq!(bob.hand_over(carol, now).unwrap_err(), IntentError::NotOwner);
     assert!(!bob.is_owner());
+}
+
+#[test]
+fn each_of_two_invites_gets_its_own_answer_when_a_rekey_comes_between() {
+    let mut world = World::with(&["bob"]);
+    // The first invite's key is asked for, and then a rekey begins: the key that comes is dead, and the invite waits.
+    let now = world.now;
+    let (first, step) = world.room("alice").invite(InviteKind::OneTime, Some(Duration::from_secs(60)), now).unwrap();
+    let [(first_key, Command::IssueKey { .. })] = step.commands[..] else { panic!("{step:?}") };
+    let step = world.room("alice").rekey(now).unwrap();
+    let [(reset, Command::ResetKeys)] = step.commands[..] else { panic!("{step:?}") };
+    let step = world.room("alice").answer(first_key, Answer::Key("dead".into()), now);
+    assert!(step.events.is_empty() && step.commands.is_empty(), "{step:?}");
+    // The second is asked for meanwhile. Afterwards the server gives a key to the first alone.
+    let (second, _) = world.room("alice").invite(InviteKind::OneTime, None, now).unwrap();
+    let step = world.room("alice").answer(reset, Answer::Done, now);
+    let key_for = |life| {
+        let is_it = |command: &Command| matches!(command, Command::IssueKey { expires_in, .. } if *expires_in == life);
+        step.commands.iter().find(|(_, command)| is_it(command)).expect("a command").0
+    };
+    let (first_key, second_key) = (key_for(Some(Duration::from_secs(60))), key_for(None));
+    let refused = world.room("alice").answer(second_key, Answer::Refused { retry_after_ms: None }, now);
+    assert!(matches!(&refused.events[..], [Event::InviteFailed { id, .. }] if *id == second), "{refused:?}");
+    let given = world.room("alice").answer(first_key, Answer::Key("good".into()), now);
+    let [Event::Invite { id, link }] = &given.events[..] else { panic!("{given:?}") };
+    assert_eq!((*id, link.certificate.expiry), (first, now / 1000 + 60));
 }

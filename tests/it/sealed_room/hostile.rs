@@ -1,4 +1,6 @@
 //! Relays that cheat, alone or with a member. Whatever they try, nothing is sealed to the intruder and the alarm names the case.
+use std::time::Duration;
+
 use std::{cell::RefCell, rc::Rc};
 
 use subrosa::sealed::{
@@ -53,7 +55,7 @@ fn a_member_who_does_not_know_the_secret_is_an_intruder() {
 #[test]
 fn invites_are_judged_by_the_certificate() {
     let mut world = World::with(&["bob"]);
-    let url = world.link("alice", InviteKind::OneTime, Some(60));
+    let url = world.link("alice", InviteKind::OneTime, Some(Duration::from_secs(60)));
     let link = Link::parse(&url).unwrap();
     let root = *link.root();
     let with = |change: &dyn Fn(&mut Puppet)| {

@@ -1,7 +1,7 @@
 //! Members and owners who cheat: here the creator and others are puppets, and bob's client has to see through them.
 use subrosa::sealed::{
     Alarm, Certificate, Fingerprint, Identity, InviteKind, Link, OwnerChain, RoomSecret, Server, SystemRandom,
-    room::{Event, Fact, Room, Settings, Step},
+    room::{Event, Fact, Machine, Settings, Step},
 };
 
 use super::{
@@ -13,7 +13,7 @@ use super::{
 struct Stage {
     creator: Puppet,
     second: Puppet,
-    bob: Room,
+    bob: Machine,
     /// How bob is listed, for sealing to him.
     listed: subrosa::sealed::room::Listed,
 }
@@ -42,7 +42,7 @@ fn stage() -> Stage {
     };
     let creator = Puppet { identity: creator, root, secret: secret(0), invite: None };
     let settings = Settings { resume_window_ms: 60_000, frame_bytes: 1 << 20 };
-    let (mut bob, request) = Room::join(identity(), "bob", link, settings, Box::new(SystemRandom)).unwrap();
+    let (mut bob, request) = Machine::join(identity(), "bob", link, settings, Box::new(SystemRandom)).unwrap();
     let members = vec![creator.listed("creator", "creator"), second.listed("second", "second")];
     let step = bob.handle(Fact::Joined { user_id: "bob".into(), owner_id: "creator".into(), members }, START);
     assert!(alarms(&step).is_empty(), "{step:?}");

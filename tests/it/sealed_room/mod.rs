@@ -10,5 +10,5 @@ mod world;
 #[test]
 fn the_machine_can_go_to_another_thread() {
     fn is_send<T: Send>() {}
-    is_send::<subrosa::sealed::Room>();
+    is_send::<subrosa::sealed::room::Machine>();
 }

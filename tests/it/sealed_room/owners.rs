@@ -14,7 +14,7 @@ fn transfer_room(names: &[&str]) -> World {
 
 fn hand_over(world: &mut World, from: &str, to: &str) {
     let to = world.print(to);
-    world.act(from, |room, now| room.transfer_owner(to, now));
+    world.act(from, |room, now| room.hand_over(to, now));
 }
 
 #[test]
@@ -45,13 +45,13 @@ fn a_room_is_taken_over_and_the_new_owner_governs() {
 #[test]
 fn nothing_else_happens_while_a_room_is_taken_over() {
     let mut world = World::with(&["bob", "carol"]);
-    world.swallow = |command| matches!(command, Command::TransferOwner { .. });
+    world.swallow = |command| matches!(command, Command::HandOver { .. });
     hand_over(&mut world, "alice", "bob");
     let (carol, now) = (world.print("carol"), world.now);
     let alice = world.room("alice");
     assert_eq!(alice.rekey(now).unwrap_err(), IntentError::Busy);
     assert_eq!(alice.remove(carol, now).unwrap_err(), IntentError::Busy);
-    assert_eq!(alice.transfer_owner(carol, now).unwrap_err(), IntentError::Busy);
+    assert_eq!(alice.hand_over(carol, now).unwrap_err(), IntentError::Busy);
 }
 
 #[test]

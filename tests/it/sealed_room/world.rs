@@ -2,12 +2,14 @@
 use std::{
     cell::Cell,
     collections::{BTreeMap, HashMap, VecDeque},
+    time::Duration,
 };
 
 use secrecy::ExposeSecret as _;
+use subrosa::protocol::codes::OwnerLeaves;
 use subrosa::sealed::{
     Alarm, Fingerprint, Identity, InviteKind, Link, Random, Server, SystemRandom,
-    room::{Answer, Command, CommandId, Ending, Event, Fact, LeaveReason, Listed, NewRoom, Room, Settings, Step},
+    room::{Answer, Command, CommandId, Ending, Event, Fact, LeaveReason, Listed, Machine, NewRoom, Settings, Step},
 };
 
 /// Some time in unix milliseconds; nothing here reads a clock.
@@ -34,7 +36,7 @@ pub(crate) fn foreign_key() -> String {
 }
 
 pub(crate) struct Client {
-    pub(crate) room: Room,
+    pub(crate) room: Machine,
     pub(crate) listed: Listed,
     pub(crate) inside: bool,
     pub(crate) events: Vec<Event>,
@@ -89,8 +91,9 @@ impl World {
     fn create(transfer: bool, frame_bytes: usize) -> Self {
         let settings = Settings { resume_window_ms: 60_000, frame_bytes };
         let server = Server { host: "localhost".into(), port: 5656, pin: None };
-        let new = NewRoom { room_name: "tea".into(), server, transfer };
-        let (room, request) = Room::create(identity(), "alice", new, settings, Box::new(SystemRandom)).unwrap();
+        let owner_leaves = if transfer { OwnerLeaves::Transfer } else { OwnerLeaves::Close };
+        let new = NewRoom { room_name: "tea".into(), server, owner_leaves };
+        let (room, request) = Machine::create(identity(), "alice", new, settings, Box::new(SystemRandom)).unwrap();
         let mut world = Self {
             clients: BTreeMap::new(),
             now: START,
@@ -121,20 +124,21 @@ impl World {
     }
 
     /// A client that nobody was told of.
-    pub(crate) fn add(&mut self, id: &str, room: Room, listed: Listed) {
+    pub(crate) fn add(&mut self, id: &str, room: Machine, listed: Listed) {
         let client = Client { room, listed, inside: true, events: Vec::new(), ended: None };
         self.clients.insert(id.into(), client);
     }
 
     /// Asks an owner's client for a link.
-    pub(crate) fn link(&mut self, owner: &str, kind: InviteKind, expires_in_s: Option<u32>) -> String {
+    pub(crate) fn link(&mut self, owner: &str, kind: InviteKind, expires_in: Option<Duration>) -> String {
         let now = self.now;
-        let step = self.room(owner).invite(kind, expires_in_s, now).unwrap();
+        let (id, step) = self.room(owner).invite(kind, expires_in, now).unwrap();
         self.step(owner, step);
         let events = &mut self.clients.get_mut(owner).unwrap().events;
-        let at = events.iter().position(|event| matches!(event, Event::Invite(_))).expect("an invite");
+        let is_it = |event: &Event| matches!(event, Event::Invite { id: made, .. } if *made == id);
+        let at = events.iter().position(is_it).expect("an invite");
         match events.remove(at) {
-            Event::Invite(link) => link.to_url().expose_secret().to_owned(),
+            Event::Invite { link, .. } => link.to_url().expose_secret().to_owned(),
             _ => unreachable!(),
         }
     }
@@ -146,9 +150,9 @@ impl World {
     }
 
     /// Makes a client with a link, without joining.
-    pub(crate) fn prepare(&mut self, id: &str, name: &str, link: &str) -> (Room, Listed, String) {
+    pub(crate) fn prepare(&mut self, id: &str, name: &str, link: &str) -> (Machine, Listed, String) {
         let link = Link::parse(link).unwrap();
-        let (room, request) = Room::join(identity(), name, link, self.settings, Box::new(SystemRandom)).unwrap();
+        let (room, request) = Machine::join(identity(), name, link, self.settings, Box::new(SystemRandom)).unwrap();
         let listed = Listed { user_id: id.into(), public_key_pem: request.public_key_pem, card: Some(request.card) };
         (room, listed, request.join_key.expose_secret().to_owned())
     }
@@ -168,7 +172,7 @@ impl World {
     }
 
     /// Lets somebody in, by the rules or not.
-    pub(crate) fn admit(&mut self, id: &str, room: Room, listed: Listed) {
+    pub(crate) fn admit(&mut self, id: &str, room: Machine, listed: Listed) {
         let members = self.order.iter().map(|other| self.clients[other].listed.clone()).collect();
         for other in self.order.clone() {
             self.queue(&other, Fact::UserJoined(listed.clone()));
@@ -180,7 +184,7 @@ impl World {
         self.work();
     }
 
-    pub(crate) fn room(&mut self, id: &str) -> &mut Room {
+    pub(crate) fn room(&mut self, id: &str) -> &mut Machine {
         &mut self.clients.get_mut(id).unwrap().room
     }
 
@@ -189,7 +193,7 @@ impl World {
     }
 
     /// Does something with a client's room and carries out what comes of it.
-    pub(crate) fn act<E: std::fmt::Debug>(&mut self, id: &str, act: impl FnOnce(&mut Room, u64) -> Result<Step, E>) {
+    pub(crate) fn act<E: std::fmt::Debug>(&mut self, id: &str, act: impl FnOnce(&mut Machine, u64) -> Result<Step, E>) {
         let now = self.now;
         let step = act(self.room(id), now).unwrap();
         self.step(id, step);
@@ -298,7 +302,7 @@ impl World {
             }
             Command::ResetKeys => self.keys.clear(),
             Command::RemoveMember { user_id } => self.leave(&user_id, LeaveReason::Removed),
-            Command::TransferOwner { user_id } => self.name_owner(&user_id),
+            Command::HandOver { user_id } => self.name_owner(&user_id),
             Command::Close => self.queue_all("", || Fact::Closed),
         }
         Answer::Done
@@ -308,17 +312,18 @@ impl World {
         if let Some(refusal) = self.refusals.pop_front() {
             return refusal;
         }
-        let mut absent = Vec::new();
+        let (mut reached, mut absent) = (Vec::new(), Vec::new());
         for (to, content) in &recipients {
             if self.order.contains(to) {
                 let (content, shared) = (content.clone(), Some(shared.clone()));
                 self.queue(to, Fact::Message { user_id: id.into(), content, shared });
+                reached.push(to.clone());
             } else {
                 absent.push(to.clone());
             }
         }
         self.packets.push(Packet { from: id.into(), recipients, shared });
-        Answer::Sent { absent }
+        Answer::Sent { reached, held: Vec::new(), absent }
     }
 
     /// Somebody is gone.

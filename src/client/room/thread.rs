@@ -1,0 +1,178 @@
+//! The thread that owns a room's machine: everything that happens comes in by one channel, and what follows goes out by another.
+//!
+//! Opening and sealing takes up to some 20 ms, too long for an executor's thread. Nothing is shared: the machine and its keys
+//! are on this thread alone, and are wiped when it ends.
+use std::collections::HashMap;
+use std::io;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::RoomError;
+use super::event::RoomEvent;
+use super::translate::{self, Wire};
+use crate::sealed::room::{Answer, CommandId, Ending, Event, Fact, InviteId, Machine, Step};
+use crate::sealed::{InviteKind, Link};
+use crate::secret::wipe;
+
+/// Inputs that may wait.
+const INPUTS: usize = 64;
+
+/// The present time in unix milliseconds.
+pub(super) fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Something that is done with the machine at the given time.
+type Act = Box<dyn FnOnce(&mut Machine, u64) -> Step + Send>;
+/// Where the link goes that somebody waits for.
+type LinkSender = oneshot::Sender<Result<Link, RoomError>>;
+
+/// What comes in.
+pub(super) enum Input {
+    /// The server says something about the room.
+    Fact(Fact),
+    /// The server answered a command.
+    Answer(CommandId, Answer),
+    /// The machine's deadline has come.
+    Tick,
+    /// This event goes to the application behind those from before.
+    Pass(RoomEvent),
+    /// The application asks for something.
+    Act(Act),
+    /// The application asks for an invite.
+    Invite { kind: InviteKind, expires_in: Option<Duration>, link: LinkSender },
+    /// The application wants to know when nothing is under way.
+    Settled(oneshot::Sender<()>),
+    /// The connection is over for good.
+    Stop,
+}
+
+/// What follows from one input.
+#[derive(Default)]
+pub(super) struct Output {
+    /// For the server, in this order.
+    pub(super) commands: Vec<(CommandId, Wire)>,
+    /// For the application, in this order.
+    pub(super) events: Vec<RoomEvent>,
+    /// When the machine wants a tick, in unix milliseconds.
+    pub(super) deadline: Option<u64>,
+    /// Whether the machine waits for nothing.
+    pub(super) settled: bool,
+    /// To be told when nothing is under way.
+    pub(super) settling: Option<oneshot::Sender<()>>,
+    /// The membership is over. This is the last output, and the keys are wiped.
+    pub(super) ended: Option<Ending>,
+}
+
+/// Starts the thread. `first` is what entering gave; its output is the first.
+///
+/// # Errors
+/// The system has no thread to give.
+pub(super) fn start(
+    machine: Machine,
+    first: Step,
+) -> io::Result<(mpsc::Sender<Input>, mpsc::UnboundedReceiver<Output>)> {
+    let (inputs, inputs_in) = mpsc::channel(INPUTS);
+    // Not bounded itself: each output answers an input, and those are.
+    let (outputs_in, outputs) = mpsc::unbounded_channel();
+    let run = move || {
+        let mut outputs_in = outputs_in;
+        run(machine, first, inputs_in, &mut outputs_in);
+        wipe::stack::<{ wipe::DEEP }>();
+        // The driver takes the end of the outputs for the end of the keys.
+        drop(outputs_in);
+    };
+    std::thread::Builder::new().name("subrosa-room".to_owned()).spawn(run)?;
+    Ok((inputs, outputs))
+}
+
+fn run(machine: Machine, first: Step, mut inputs: mpsc::Receiver<Input>, outputs: &mut mpsc::UnboundedSender<Output>) {
+    let mut room = Room { machine, links: HashMap::new() };
+    let mut output = room.output(first);
+    loop {
+        if output.ended.is_some() {
+            // Wipes the keys before the application learns of the end.
+            drop(room);
+            let _ = outputs.send(output);
+            return;
+        }
+        if outputs.send(output).is_err() {
+            return;
+        }
+        wipe::stack::<{ wipe::DEEP }>();
+        output = match inputs.blocking_recv() {
+            Some(input) => match room.take(input) {
+                Some(output) => output,
+                None => return,
+            },
+            None => return,
+        };
+    }
+}
+
+struct Room {
+    machine: Machine,
+    /// The invites that somebody waits for.
+    links: HashMap<InviteId, LinkSender>,
+}
+
+impl Room {
+    /// Does what an input asks; `None` when nothing more is to be done.
+    fn take(&mut self, input: Input) -> Option<Output> {
+        let (machine, now) = (&mut self.machine, now_ms());
+        let step = match input {
+            Input::Fact(fact) => machine.handle(fact, now),
+            Input::Answer(id, answer) => machine.answer(id, answer, now),
+            Input::Tick => machine.tick(now),
+            Input::Act(act) => act(machine, now),
+            Input::Invite { kind, expires_in, link } => match machine.invite(kind, expires_in, now) {
+                Ok((id, step)) => {
+                    self.links.insert(id, link);
+                    step
+                }
+                Err(error) => {
+                    let _ = link.send(Err(error.into()));
+                    Step::default()
+                }
+            },
+            Input::Pass(event) => {
+                let mut output = self.output(Step::default());
+                output.events.push(event);
+                return Some(output);
+            }
+            Input::Settled(waiter) => {
+                let output = self.output(Step::default());
+                return Some(Output { settling: Some(waiter), ..output });
+            }
+            Input::Stop => return None,
+        };
+        Some(self.output(step))
+    }
+
+    fn output(&mut self, step: Step) -> Output {
+        let mut output = Output {
+            commands: step.commands.into_iter().map(|(id, command)| (id, Wire::new(command))).collect(),
+            deadline: self.machine.next_deadline(),
+            settled: self.machine.is_settled(),
+            ..Output::default()
+        };
+        for event in step.events {
+            match event {
+                Event::Invite { id, link } => self.answer_invite(id, Ok(*link)),
+                Event::InviteFailed { id, .. } => self.answer_invite(id, Err(RoomError::NoInvite)),
+                Event::Ended(ending) => output.ended = Some(ending),
+                event => output.events.extend(translate::event(&self.machine, event)),
+            }
+        }
+        output
+    }
+
+    fn answer_invite(&mut self, id: InviteId, link: Result<Link, RoomError>) {
+        // If nobody waits any more, the link is dropped: it was shown to nobody.
+        if let Some(waiter) = self.links.remove(&id) {
+            let _ = waiter.send(link);
+        }
+    }
+}
