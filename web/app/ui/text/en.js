@@ -111,7 +111,7 @@ export const EN = {
   "invite.count": "How many links",
   "invite.make": "Make the link",
   "invite.ready": "Your link",
-  "invite.secret": "Everybody who has the link can come in. Send it to the right person only.",
+  "invite.secret": "Whoever has it can come in: send it only to whom it is for.",
   "invite.copy": "Copy",
   "invite.copied": "Copied",
   "invite.show": "Show code",
@@ -154,7 +154,7 @@ export const EN = {
   "menu.notify": "Notify me of new messages",
   "menu.notifyHint": "Without their content.",
   "menu.panic": "Wipe everything now",
-  "menu.panicHint": "Or press F8, or press Escape three times.",
+  "menu.panicHint": "Also by F8, or Escape three times.",
   "notify.message": "New message",
 
   "leave.title": "Leave the room?",
