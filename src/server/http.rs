@@ -7,7 +7,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
 use hyper::upgrade::OnUpgrade;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode, Version};
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 
 use super::web::{self, Asset};
@@ -46,6 +46,10 @@ impl Site {
     }
 
     fn answer_path(&self, mut request: Request<Incoming>, upgrade: impl FnOnce(OnUpgrade)) -> Answer {
+        let hosts = request.headers().get_all(header::HOST).iter().count();
+        if hosts > 1 || hosts == 0 && request.version() >= Version::HTTP_11 {
+            return plain(StatusCode::BAD_REQUEST, "A request names its host exactly once (RFC 9112, section 3.2).\n");
+        }
         let path = request.uri().path();
         let asset = web::release().get(path);
         if asset.is_none() && !matches!(path, "/healthz" | web::HASH_PATH | protocol::PATH) {
@@ -108,7 +112,12 @@ impl Site {
 
     /// Browsers name the page's origin (RFC 6455 §10.2): the server's own and those that the host allowed may connect. Other programs name none.
     fn origin_is_allowed(&self, request: &Request<Incoming>) -> bool {
-        let Some(origin) = request.headers().get(header::ORIGIN) else { return true };
+        let mut origins = request.headers().get_all(header::ORIGIN).iter();
+        let Some(origin) = origins.next() else { return true };
+        // A browser names one. Of two, a proxy may have checked the other.
+        if origins.next().is_some() {
+            return false;
+        }
         let Ok(origin) = origin.to_str() else { return false };
         let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
         let own = host

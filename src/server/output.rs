@@ -15,7 +15,7 @@ use crate::secret::wipe;
 const CHUNK: usize = 64 * 1024;
 /// A frame of this many bytes or more is encrypted piece by piece, without being copied together with others.
 const LARGE: usize = 16 * 1024;
-/// Bytes of control frames that may wait. Of many pings only the last needs an answer (RFC 6455 §5.5.3).
+/// Bytes of control frames that may wait, beside the answer to the last ping.
 const MAX_CONTROL_WAITING: usize = 1024;
 /// Plaintext written for one connection before the others get their turn, in bytes.
 const TURN: usize = 512 * 1024;
@@ -48,6 +48,8 @@ pub(super) struct Output {
     partial: Option<Box<(TextFrame, usize)>>,
     /// Control frames that wait for the end of a frame.
     control: Vec<u8>,
+    /// The answer to the latest ping, when too many wait: of many pings only the last needs one (RFC 6455 §5.5.3).
+    last_pong: Option<Box<[u8]>>,
     /// The session may have more than what was encrypted.
     more: bool,
     /// Since when the socket has taken nothing.
@@ -61,6 +63,8 @@ impl Output {
         if self.control.len() < MAX_CONTROL_WAITING {
             write_server_header(&mut self.control, opcode, payload.len());
             self.control.extend_from_slice(payload);
+        } else if opcode == Opcode::Pong {
+            self.last_pong = Some(payload.into());
         }
     }
 
@@ -174,6 +178,10 @@ impl Output {
         scratch.clear();
         scratch.append(&mut self.control);
         self.control = Vec::new();
+        if let Some(payload) = self.last_pong.take() {
+            write_server_header(scratch, Opcode::Pong, payload.len());
+            scratch.extend_from_slice(&payload);
+        }
         let partial = &mut self.partial;
         let taken = attached.take(|frame| {
             if frame.len() >= LARGE {
@@ -225,4 +233,22 @@ impl Write for Sender<'_> {
 fn encrypt(tls: &mut ServerConnection, plain: &[u8]) {
     // The TLS library's own buffer has no bound here: this file gives it a chunk only when the one before is written.
     let _ = tls.writer().write_all(plain);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pongs_do_not_pile_up_and_the_last_ping_is_answered() {
+        let mut output = Output::default();
+        for n in 0..100_000_u32 {
+            let mut payload = [0; MAX_CONTROL_PAYLOAD];
+            payload[..4].copy_from_slice(&n.to_be_bytes());
+            output.control(Opcode::Pong, &payload);
+        }
+        let most = MAX_CONTROL_WAITING + 2 + MAX_CONTROL_PAYLOAD;
+        assert!(output.control.len() <= most, "{} bytes of control frames wait", output.control.len());
+        assert_eq!(output.last_pong.unwrap()[..4], 99_999_u32.to_be_bytes());
+    }
 }

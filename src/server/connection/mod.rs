@@ -66,6 +66,23 @@ enum State {
     },
 }
 
+/// A fragmented message of which the last fragment has not come (RFC 6455 §5.4).
+enum Unfinished {
+    /// The text so far.
+    Text(Vec<u8>),
+    /// A binary message will be refused: its bytes are counted and dropped.
+    Binary(usize),
+}
+
+impl Unfinished {
+    fn len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Binary(len) => *len,
+        }
+    }
+}
+
 /// A WebSocket connection on its worker.
 pub(super) struct Connection {
     _permit: Permit,
@@ -77,7 +94,7 @@ pub(super) struct Connection {
     ending: Ending,
     // The reader's.
     inbound: Vec<u8>,
-    fragments: Option<Vec<u8>>,
+    unfinished: Option<Unfinished>,
     bucket: Bucket,
     paused_until: Option<Instant>,
     /// A pause is over, and whole frames may wait in `inbound`.
@@ -115,7 +132,7 @@ impl Connection {
             state: State::Open,
             ending: Ending::Lost,
             inbound: Vec::new(),
-            fragments: None,
+            unfinished: None,
             bucket,
             paused_until: None,
             stalled: false,
@@ -227,7 +244,7 @@ impl Connection {
         self.output.close(&mut self.wire.tls, reason);
         self.state = State::Closing { until: now + LINGER };
         self.inbound = Vec::new();
-        self.fragments = None;
+        self.unfinished = None;
         tracing::debug!(reason = reason.as_str(), "closing a connection");
         self.give_up(woken);
     }

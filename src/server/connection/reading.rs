@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use rustls::ServerConnection;
 
-use super::{Connection, GROWTH, MUCH, Next, Scratch, State};
+use super::{Connection, GROWTH, MUCH, Next, Scratch, State, Unfinished};
 use crate::protocol::codes::{CloseReason, ErrorCode};
 use crate::protocol::frame::{ClientFrame, FrameError, MAX_CONTROL_PAYLOAD, Opcode, read_client_frame, unmask};
 use crate::relay::{Ending, Woken};
@@ -152,7 +152,7 @@ impl Connection {
         self.joined = self.joined || self.attached.is_member();
         let limits = self.limits();
         let most = if self.joined { limits.frame_bytes } else { limits.first_frame_bytes };
-        most as usize - self.fragments.as_ref().map_or(0, Vec::len).min(most as usize)
+        most as usize - self.unfinished.as_ref().map_or(0, Unfinished::len).min(most as usize)
     }
 
     fn too_large(&mut self, woken: &mut Woken, now: Instant) {
@@ -161,39 +161,42 @@ impl Connection {
     }
 
     fn frame(&mut self, frame: &ClientFrame, payload: &[u8], woken: &mut Woken, now: Instant) {
-        match frame.opcode {
-            Opcode::Text if frame.fin && self.fragments.is_none() => self.text(payload, woken, now),
-            Opcode::Text if self.fragments.is_none() => {
-                self.charge(0, now);
-                self.fragments = Some(payload.to_vec());
+        match (frame.opcode, self.unfinished.take()) {
+            (Opcode::Text, None) if frame.fin => self.text(payload, woken, now),
+            (Opcode::Text, None) => self.fragment(Unfinished::Text(payload.to_vec()), now),
+            (Opcode::Binary, None) if frame.fin => self.binary(woken, now),
+            (Opcode::Binary, None) => self.fragment(Unfinished::Binary(payload.len()), now),
+            (Opcode::Continuation, Some(Unfinished::Text(mut text))) => {
+                text.extend_from_slice(payload);
+                if frame.fin { self.text(&text, woken, now) } else { self.fragment(Unfinished::Text(text), now) }
             }
-            Opcode::Continuation => match self.fragments.take() {
-                Some(mut fragments) => {
-                    fragments.extend_from_slice(payload);
-                    if frame.fin {
-                        self.text(&fragments, woken, now);
-                    } else {
-                        self.charge(0, now);
-                        self.fragments = Some(fragments);
-                    }
-                }
-                None => self.close(CloseReason::ProtocolError, woken, now),
-            },
-            // An unfinished message of another kind (RFC 6455 §5.4).
-            Opcode::Text => self.close(CloseReason::ProtocolError, woken, now),
-            Opcode::Binary if self.fragments.is_some() => self.close(CloseReason::ProtocolError, woken, now),
-            Opcode::Binary => {
-                self.charge(0, now);
-                self.attached.refuse_frame(ErrorCode::BinaryFrame, woken);
-                if !frame.fin {
-                    self.close(CloseReason::ProtocolError, woken, now);
+            (Opcode::Continuation, Some(Unfinished::Binary(len))) => {
+                if frame.fin {
+                    self.binary(woken, now);
+                } else {
+                    self.fragment(Unfinished::Binary(len + payload.len()), now);
                 }
             }
+            // A new message within another one, or a fragment of none (RFC 6455 §5.4).
+            (Opcode::Text | Opcode::Binary, Some(_)) | (Opcode::Continuation, None) => {
+                self.close(CloseReason::ProtocolError, woken, now);
+            }
+            (Opcode::Ping | Opcode::Pong | Opcode::Close, unfinished) => {
+                self.unfinished = unfinished;
+                self.control(frame.opcode, payload, woken, now);
+            }
+        }
+    }
+
+    /// A control frame, which may come between the fragments of a message.
+    fn control(&mut self, opcode: Opcode, payload: &[u8], woken: &mut Woken, now: Instant) {
+        match opcode {
             Opcode::Ping => {
                 self.charge(0, now);
                 self.output.control(Opcode::Pong, payload);
             }
             Opcode::Pong => self.charge(0, now),
+            Opcode::Continuation | Opcode::Text | Opcode::Binary => {}
             Opcode::Close => {
                 // 1000, or no code at all, means that the client is done; anything else may be an accident.
                 if payload.is_empty() || payload.first_chunk() == Some(&1000u16.to_be_bytes()) {
@@ -206,6 +209,18 @@ impl Connection {
                 );
             }
         }
+    }
+
+    fn fragment(&mut self, unfinished: Unfinished, now: Instant) {
+        self.charge(0, now);
+        self.unfinished = Some(unfinished);
+    }
+
+    /// A binary message is refused. Like any other frame that is no command it counts as the first one.
+    fn binary(&mut self, woken: &mut Woken, now: Instant) {
+        self.charge(0, now);
+        self.first_command_by = None;
+        self.attached.refuse_frame(ErrorCode::BinaryFrame, woken);
     }
 
     fn text(&mut self, payload: &[u8], woken: &mut Woken, now: Instant) {

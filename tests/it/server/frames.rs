@@ -43,6 +43,10 @@ async fn what_is_no_command_is_answered_and_the_connection_goes_on() {
     }
     wire.write(&frame(BINARY, b"\x00\x01")).await;
     assert_eq!(wire.expect("error").await["data"]["code"], "binary-frame");
+    // Fragmented, with a ping between, it is one message (RFC 6455 §5.4).
+    wire.write(&[frame(0x02, b"\x00"), frame(PING, b""), frame(0x00, b"\x01"), frame(0x80, b"\x02")].concat()).await;
+    assert_eq!(wire.read().await.unwrap().0, PONG);
+    assert_eq!(wire.expect("error").await["data"]["code"], "binary-frame");
     // A lone surrogate would make the recipient's JSON reader refuse the whole frame.
     let lone = r#"{"cmd":"send-message","data":{"room_id":"","to_user_id":"","content":"\ud83d"}}"#;
     wire.write(&frame(TEXT, lone.as_bytes())).await;
@@ -102,6 +106,7 @@ async fn breaches_of_the_protocol_close_with_their_code() {
     let open = frame(0x01, b"{");
     let halves = [open.clone(), frame(0x80, b"\xff")].concat();
     let piecemeal = [frame(0x01, &[b' '; 1000]), frame(0x80, &[b' '; 25])].concat();
+    let binary_piecemeal = [frame(0x02, &[0; 1000]), frame(0x80, &[0; 25])].concat();
     for (what, bytes, code, errors) in [
         ("unmasked", unmasked, 1002, vec![]),
         ("reserved bit 1", frame(0xc1, b"{}"), 1002, vec![]),
@@ -114,7 +119,8 @@ async fn breaches_of_the_protocol_close_with_their_code() {
         ("continuation of nothing", frame(0x80, b"{}"), 1002, vec![]),
         ("text in an unfinished message", [open.clone(), whole.clone()].concat(), 1002, vec![]),
         ("binary in an unfinished message", [open, frame(BINARY, b"")].concat(), 1002, vec![]),
-        ("fragmented binary", frame(0x02, b""), 1002, vec!["binary-frame"]),
+        ("text in an unfinished binary message", [frame(0x02, b"a"), whole.clone()].concat(), 1002, vec![]),
+        ("too large together, binary", binary_piecemeal, 1009, vec!["too-large"]),
         ("not UTF-8", frame(TEXT, b"\xff\xfe"), 1007, vec![]),
         ("half a character", frame(TEXT, b"\xc3"), 1007, vec![]),
         ("not UTF-8 in fragments", halves, 1007, vec![]),

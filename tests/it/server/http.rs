@@ -37,6 +37,9 @@ async fn pages_and_errors() {
         (get("/", "").replacen("GET", "POST", 1), "405"),
         (get("/v1", "").replacen("GET", "POST", 1), "405"),
         (get("/", "").replacen("GET", "HEAD", 1), "200"),
+        ("GET / HTTP/1.1\r\nConnection: close\r\n\r\n".to_owned(), "400"),
+        (get("/", "Host: example.org\r\n"), "400"),
+        (get("/", "Host: localhost\r\n"), "400"),
         (get("/", &format!("X-Long: {}\r\n", "x".repeat(20_000))), "431"),
         ("nonsense\r\n\r\n".to_owned(), "400"),
     ] {
@@ -82,6 +85,7 @@ async fn the_upgrade_is_for_programs_and_for_pages_that_may() {
         ("another origin", upgrade_request("/v1", "Origin: https://evil.example.org\r\n"), "403"),
         ("its own name in plaintext", upgrade_request("/v1", "Origin: http://localhost\r\n"), "403"),
         ("a longer name", upgrade_request("/v1", "Origin: https://chat.example.org.evil.org\r\n"), "403"),
+        ("two origins", upgrade_request("/v1", "Origin: https://localhost\r\nOrigin: https://evil.org\r\n"), "403"),
         ("no name", upgrade_request("/v1", "Origin: null\r\n"), "403"),
         ("another path", upgrade_request("/v2", ""), "404"),
         ("another version", good.replace("Version: 13", "Version: 8"), "400"),

@@ -21,7 +21,7 @@ async fn told(mut wire: Wire) {
 #[tokio::test]
 pub(crate) async fn whoever_stops_on_the_way_is_dropped() {
     // As many places as there are stalls: all of them must be given back.
-    let server = TestServer::start(&["first_command_s=1", "connections=9"]).await;
+    let server = TestServer::start(&["first_command_s=1", "connections=10"]).await;
     let mut lively = server.client().await;
     lively.sync().await;
 
@@ -38,8 +38,11 @@ pub(crate) async fn whoever_stops_on_the_way_is_dropped() {
     half_frame.write(&frame(TEXT, br#"{"cmd":"ack","data":{"seq":0}}"#)[..20]).await;
     let mut no_command = server.wire().await;
     no_command.write(&frame(PING, b"hello")).await;
-    no_command.write(&frame(BINARY, b"hello")).await;
     no_command.write(&frame(0x01, b"{")).await;
+
+    // A frame that is no command counts as one.
+    let mut binary = server.wire().await;
+    binary.write(&frame(BINARY, b"hello")).await;
 
     tokio::join!(
         ended(silent),
@@ -53,6 +56,10 @@ pub(crate) async fn whoever_stops_on_the_way_is_dropped() {
     );
     // Who was quick enough is not concerned.
     lively.sync().await;
+    binary.expect("hello").await;
+    assert_eq!(binary.expect("error").await["data"]["code"], "binary-frame");
+    binary.write(&frame(TEXT, br#"{"cmd":"dance"}"#)).await;
+    assert_eq!(binary.expect("error").await["data"]["code"], "unknown-command");
     let room = lively.create().await;
     let mut others = Vec::new();
     soon("all places", async {
@@ -68,6 +75,6 @@ pub(crate) async fn whoever_stops_on_the_way_is_dropped() {
     })
     .await;
     lively.get("list-members", json!({"room_id": room.id}), "list-members").await;
-    drop((lively, others));
+    drop((lively, binary, others));
     server.stop().await;
 }
