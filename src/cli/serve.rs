@@ -15,6 +15,7 @@ use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Failure, log_to_stderr, say};
+use subrosa::protocol::authority::{self, Authority};
 use subrosa::protocol::limits::Limits;
 use subrosa::secret::hardening::{Hardening, harden};
 use subrosa::secret::wipe;
@@ -60,14 +61,20 @@ pub(super) struct Serve {
     require_hardening: bool,
 }
 
-/// An origin as browsers write it: scheme, host and port, nothing behind.
+/// An origin as browsers write it: scheme, host, and port unless it is the scheme's own.
 fn origin(text: &str) -> Result<String, String> {
-    let origin = text.trim_end_matches('/');
-    match origin.split_once("://") {
-        Some(("https" | "http", host)) if !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ']) => {
-            Ok(origin.to_owned())
-        }
-        _ => Err("write an origin as https://HOST or https://HOST:PORT".to_owned()),
+    let wrong = || "write an origin as https://HOST or https://HOST:PORT".to_owned();
+    let (scheme, host) = text.trim_end_matches('/').split_once("://").ok_or_else(wrong)?;
+    let default_port = match scheme {
+        "https" => authority::DEFAULT_PORT,
+        "http" => 80,
+        _ => return Err(wrong()),
+    };
+    let authority = Authority::parse(host, default_port).map_err(|error| format!("{}: {error}", wrong()))?;
+    if authority.port() == default_port {
+        Ok(format!("{scheme}://{}", authority.url_host()))
+    } else {
+        Ok(format!("{scheme}://{authority}"))
     }
 }
 
@@ -202,4 +209,25 @@ fn welcome(address: SocketAddr, pin: &str, development: bool, inherited: bool, h
         env!("CARGO_PKG_VERSION"),
         if here { "" } else { &server },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::origin;
+
+    #[test]
+    fn an_origin_is_written_as_browsers_do() {
+        for (text, written) in [
+            ("https://Chat.example.org:443/", "https://chat.example.org"),
+            ("https://[::1]:5656", "https://[::1]:5656"),
+            ("http://localhost:80", "http://localhost"),
+        ] {
+            assert_eq!(origin(text).as_deref(), Ok(written));
+        }
+        for text in
+            ["chat.example.org", "wss://a", "https://", "https://[x", "https://a/b", "https://you@a", "https://a:0"]
+        {
+            assert!(origin(text).is_err(), "{text}");
+        }
+    }
 }

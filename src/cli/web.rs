@@ -107,7 +107,7 @@ impl Fetcher<'_> {
         };
         sender.ready().await?;
         let request = Request::get(path)
-            .header(header::HOST, self.address.authority())
+            .header(header::HOST, self.address.authority().to_string())
             .header(header::ACCEPT, "*/*")
             .header(header::USER_AGENT, concat!("subrosa/", env!("CARGO_PKG_VERSION")))
             .body(Empty::new())?;

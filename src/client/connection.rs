@@ -9,15 +9,16 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use rustls::ClientConfig;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
 
 use super::backoff::Backoff;
+use super::config::Config;
 use super::dial::{self, Socket};
-use super::handle::{Config, Events};
+use super::events::EventQueue;
 use super::request::{End, Incoming, printable};
 use super::session::{Out, Pending, Session};
 use super::write::write;
@@ -31,35 +32,6 @@ const ACK_WITHIN: Duration = Duration::from_millis(250);
 const GOODBYE: Duration = Duration::from_secs(2);
 /// No announced restart takes longer than this; a server cannot make its clients wait for ever.
 const LONGEST_RESTART: Duration = Duration::from_secs(300);
-
-/// Where events wait for the application, bounded in bytes.
-pub(super) struct EventQueue {
-    events: mpsc::UnboundedSender<(Incoming, Option<OwnedSemaphorePermit>)>,
-    room: Arc<Semaphore>,
-    largest: u32,
-}
-
-/// A queue that holds twice the largest event.
-pub(super) fn queue(max_event_bytes: u32) -> (EventQueue, Events) {
-    let (events, incoming) = mpsc::unbounded_channel();
-    let largest = max_event_bytes.clamp(1, u32::MAX / 4);
-    let room = Arc::new(Semaphore::new(largest as usize * 2));
-    (EventQueue { events, room, largest }, Events { incoming })
-}
-
-impl EventQueue {
-    /// Waits for room; cancel-safe.
-    async fn room_for(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        // Small events still take memory, so none counts as nothing.
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).clamp(64, self.largest.max(64));
-        self.room.clone().acquire_many_owned(bytes.min(self.largest)).await.ok()
-    }
-
-    fn push(&self, incoming: Incoming, permit: Option<OwnedSemaphorePermit>) {
-        // An application that listens no more may still ask; its events go nowhere.
-        let _ = self.events.send((incoming, permit));
-    }
-}
 
 /// What came in and finds no room with the application, with its size in bytes. While there is any, nothing more is read.
 type Waiting = VecDeque<(Box<Incoming>, usize)>;

@@ -14,8 +14,9 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Message};
 
-use super::address::Address;
+use super::address::{Address, AddressError};
 use super::tls::PinMismatch;
+use crate::protocol::authority::AuthorityError;
 use crate::protocol::event::{Event, Hello};
 use crate::protocol::{PATH, VERSION};
 
@@ -35,7 +36,7 @@ pub enum ConnectError {
     Trust(#[from] super::tls::TrustError),
     /// The address is none.
     #[error(transparent)]
-    Address(#[from] super::address::AddressError),
+    Address(#[from] AddressError),
     /// No TCP connection.
     #[error("cannot reach the server: {0}")]
     Tcp(io::ErrorKind),
@@ -83,7 +84,7 @@ async fn dial_now(
         TcpStream::connect((address.host(), address.port())).await.map_err(|error| ConnectError::Tcp(error.kind()))?;
     // Frames are small and wait for nobody.
     let _ = stream.set_nodelay(true);
-    let name = ServerName::try_from(address.host().to_owned()).map_err(|_| super::address::AddressError::Host)?;
+    let name = ServerName::try_from(address.host().to_owned()).map_err(|_| AddressError::from(AuthorityError::Host))?;
     let stream = TlsConnector::from(tls.clone()).connect(name, stream).await.map_err(tls_error)?;
     let bounds = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)

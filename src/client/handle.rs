@@ -4,54 +4,18 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
-use super::address::Address;
-use super::connection::{self, Connection};
+use super::config::Config;
+use super::connection::Connection;
 use super::dial::{self, ConnectError};
-use super::request::{End, Incoming, RequestError, RequestId, repeats};
+use super::events::{self, Events};
+use super::request::{End, RequestError, RequestId, repeats};
 use super::session::{Pending, Reply, Session};
-use super::tls::{self, Trust};
+use super::tls;
 use crate::protocol::command::Command;
 use crate::protocol::event::Event;
 use crate::protocol::limits::Limits;
-
-/// Where to connect to and how patiently. [`Config::new`] gives the usual times.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// The server.
-    pub server: Address,
-    /// What proves that it is the right one.
-    pub trust: Trust,
-    /// Time for one attempt to connect, from the name look-up to the server's greeting. 15 s.
-    pub connect_within: Duration,
-    /// Time for a command to be answered, new connections included. 120 s: longer than a server keeps a session by default.
-    pub answer_within: Duration,
-    /// A ping goes out when nothing came in for this long; below 30 s, so that proxies keep the connection. 20 s.
-    pub ping_after: Duration,
-    /// The connection counts as dead when nothing came in for this long after a ping, or nothing could be written. 15 s.
-    pub pong_within: Duration,
-    /// A broken connection is made anew after a random wait of at most this long; the bound doubles with each attempt up to 60 times this. 0.5 s.
-    pub first_retry_within: Duration,
-    /// Largest event that is accepted, in bytes. 16 MiB. Twice this may wait for the application before reading pauses.
-    pub max_event_bytes: u32,
-}
-
-impl Config {
-    /// The usual times for `server`.
-    pub fn new(server: Address, trust: Trust) -> Self {
-        Self {
-            server,
-            trust,
-            connect_within: Duration::from_secs(15),
-            answer_within: Duration::from_secs(120),
-            ping_after: Duration::from_secs(20),
-            pong_within: Duration::from_secs(15),
-            first_retry_within: Duration::from_millis(500),
-            max_event_bytes: 16 * 1024 * 1024,
-        }
-    }
-}
 
 /// What the server said of itself.
 #[derive(Debug)]
@@ -81,7 +45,7 @@ struct Shared {
 /// One session with a server. Cheap to clone; the session ends when the last clone is gone or [`close`](Self::close) is called.
 ///
 /// A session survives its connections: when one breaks, another is made and everything missed arrives in order. Only when the server has
-/// given the session up does it end, with [`Incoming::Ended`].
+/// given the session up does it end, with [`Incoming::Ended`](super::Incoming::Ended).
 #[derive(Clone)]
 pub struct Client(Arc<Shared>);
 
@@ -103,7 +67,7 @@ impl Client {
         // A few wait here; the session counts what it takes.
         let (commands, commands_in) = mpsc::channel(64);
         let (closing, closing_seen) = watch::channel(false);
-        let (events, events_out) = connection::queue(config.max_event_bytes);
+        let (events, events_out) = events::queue(config.max_event_bytes);
         let answer_within = config.answer_within;
         let info = ServerInfo { server: hello.server, notice: hello.notice, limits: hello.limits };
         let mut first = Vec::new();
@@ -135,7 +99,7 @@ impl Client {
         tokio::time::timeout(self.0.answer_within, ask).await.unwrap_or(Err(RequestError::Timeout))
     }
 
-    /// Sends a command whose answer arrives as [`Incoming::Answer`] in its place among the events. Commands are carried out in the order of
+    /// Sends a command whose answer arrives as [`Incoming::Answer`](super::Incoming::Answer) in its place among the events. Commands are carried out in the order of
     /// their submission.
     ///
     /// # Errors
@@ -163,24 +127,5 @@ impl Client {
         queue.next_id += 1;
         place.send(Pending { id, frame: frame.into(), reply, repeats: repeats(command) });
         Ok(id)
-    }
-}
-
-/// What comes in, in order. Ends with [`Incoming::Ended`].
-pub struct Events {
-    pub(super) incoming: mpsc::UnboundedReceiver<(Incoming, Option<OwnedSemaphorePermit>)>,
-}
-
-impl fmt::Debug for Events {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Events")
-    }
-}
-
-impl Events {
-    /// The next; `None` after [`Incoming::Ended`]. Cancel-safe: a dropped future takes nothing with it.
-    pub async fn next(&mut self) -> Option<Incoming> {
-        // The permit goes with the event: its bytes no longer count as waiting.
-        self.incoming.recv().await.map(|(incoming, _)| incoming)
     }
 }

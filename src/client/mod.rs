@@ -32,8 +32,10 @@
 
 mod address;
 mod backoff;
+mod config;
 mod connection;
 mod dial;
+mod events;
 mod handle;
 mod request;
 mod room;
@@ -41,13 +43,17 @@ mod session;
 mod tls;
 mod write;
 
-pub use address::{Address, AddressError, DEFAULT_PORT, Pin, PinError};
+pub use address::{Address, AddressError};
+pub use config::Config;
 pub use dial::ConnectError;
-pub use handle::{Client, Config, Events, ServerInfo};
+pub use events::Events;
+pub use handle::{Client, ServerInfo};
 pub use request::{End, Incoming, RequestError, RequestId};
-pub use room::{EnterError, Members, NewRoom, Person, RoomEnd, RoomError, RoomEvent, RoomEvents, SealedRoom, Text};
+pub use room::{EnterError, MemberList, NewRoom, Person, RoomEnd, RoomError, RoomEvent, RoomEvents, SealedRoom, Text};
 #[doc(hidden)]
 pub use tls::config as tls_config;
 #[doc(hidden)]
 pub use tls::pinned_config;
 pub use tls::{Trust, TrustError, pin_of};
+
+pub use crate::protocol::pin::{Pin, PinError};

@@ -12,7 +12,7 @@ use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStor
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use subtle::ConstantTimeEq;
 
-use super::address::Pin;
+use crate::protocol::pin::Pin;
 
 /// What proves that the server is the right one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,15 +139,7 @@ impl ServerCertVerifier for PinVerifier {
 /// The pin of a certificate; `None` when it is not an X.509 certificate.
 pub fn pin_of(certificate: &CertificateDer<'_>) -> Option<Pin> {
     let certificate = webpki::EndEntityCert::try_from(certificate).ok()?;
-    let digest = sha256(&certificate.subject_public_key_info());
-    Some(Pin::new(digest))
-}
-
-fn sha256(bytes: &[u8]) -> [u8; 32] {
-    let digest = ::aws_lc_rs::digest::digest(&::aws_lc_rs::digest::SHA256, bytes);
-    let mut out = [0; 32];
-    out.copy_from_slice(digest.as_ref());
-    out
+    Some(Pin::of_spki(&certificate.subject_public_key_info()))
 }
 
 #[cfg(test)]
@@ -160,7 +152,7 @@ mod tests {
         let certificate =
             rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
         let spki = rcgen::PublicKeyData::subject_public_key_info(&key);
-        assert_eq!(pin_of(certificate.der()), Some(Pin::new(sha256(&spki))));
+        assert_eq!(pin_of(certificate.der()), Some(Pin::of_spki(&spki)));
         assert_eq!(pin_of(&CertificateDer::from(vec![1, 2, 3])), None);
     }
 

@@ -3,7 +3,7 @@ use std::fmt;
 
 use aws_lc_rs::digest::{SHA256, digest};
 
-use super::{SealedError, VerifyingKey, encoding};
+use super::{encoding, error::SealedError};
 
 /// The BIP-39 English word list (2,048 words), as in the MIT-licensed package `mnemonic` of its reference implementation.
 const WORDS: &str = include_str!("words.txt");
@@ -13,9 +13,9 @@ const WORDS: &str = include_str!("words.txt");
 pub struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
-    /// The fingerprint of a member's signing key. The member's card binds its RSA key to the same.
-    pub fn of(key: &VerifyingKey) -> Self {
-        Self(sha256(&encoding::length_prefixed(&[b"subrosa v1 identity", key.as_bytes()])))
+    /// The fingerprint of a member's signing key, given by its 32 bytes. The member's card binds its RSA key to the same.
+    pub fn of_key(key: &[u8; 32]) -> Self {
+        Self(sha256(&encoding::length_prefixed(&[b"subrosa v1 identity", key])))
     }
 
     /// From its 32 bytes.

@@ -32,7 +32,7 @@ impl VerifyingKey {
 
     /// The fingerprint of the member who signs with it.
     pub fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::of(self)
+        Fingerprint::of_key(&self.0)
     }
 
     /// Checks a signature over `message`.

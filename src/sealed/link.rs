@@ -9,21 +9,19 @@ use super::{
     encoding::{VERSION, from_base64, length_prefixed, split_length_prefixed, to_base64},
     name::check_room_name,
 };
+use crate::protocol::{authority::Authority, pin::Pin};
 
 /// The longest link that is looked at, in bytes.
 pub const MAX_LINK_BYTES: usize = 64 * 1024;
 const MAX_ID_BYTES: usize = 64;
-const DEFAULT_PORT: u16 = 443;
 
 /// Where a server is and how it is recognised.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
-    /// A host name, an IPv4 address, or an IPv6 address in brackets.
-    pub host: String,
-    /// The port.
-    pub port: u16,
-    /// The SHA-256 of the server's public key (SPKI), where its certificate is not publicly trusted.
-    pub pin: Option<[u8; 32]>,
+    /// Its host and port.
+    pub authority: Authority,
+    /// Its pin, where its certificate is not publicly trusted.
+    pub pin: Option<Pin>,
 }
 
 /// An invite link, opened and checked: its chain leads from `root` to the owner who signed its certificate.
@@ -44,6 +42,15 @@ pub struct Link {
     pub chain: OwnerChain,
 }
 
+impl std::str::FromStr for Link {
+    type Err = SealedError;
+
+    /// As [`Link::parse`].
+    fn from_str(url: &str) -> Result<Self, SealedError> {
+        Self::parse(url)
+    }
+}
+
 impl Link {
     /// The room's root, the creator's key.
     pub fn root(&self) -> &VerifyingKey {
@@ -60,12 +67,11 @@ impl Link {
             self.root().as_bytes(),
             &self.certificate.to_bytes(),
             self.room_name.as_bytes(),
-            self.server.pin.as_ref().map_or(&[][..], |pin| &pin[..]),
+            self.server.pin.as_ref().map_or(&[][..], |pin| pin.as_bytes()),
             &self.chain.to_bytes(),
         ]);
         let fragment = Zeroizing::new(to_base64(&Zeroizing::new([&[VERSION][..], &parts].concat())));
-        let Server { host, port, .. } = &self.server;
-        SecretString::from(format!("https://{host}:{port}/#{}", *fragment))
+        SecretString::from(format!("https://{}/#{}", self.server.authority, *fragment))
     }
 
     /// Reads a link and checks what it says about itself. Spends nothing.
@@ -83,7 +89,7 @@ impl Link {
         }
         let (authority, fragment) =
             url.strip_prefix("https://").and_then(|rest| rest.split_once("/#")).ok_or(SealedError::Link)?;
-        let (host, port) = split_authority(authority)?;
+        let authority = authority.parse().map_err(|_| SealedError::Link)?;
         let bytes = Zeroizing::new(from_base64(fragment)?);
         let parts = match bytes.split_first() {
             None => return Err(SealedError::Length),
@@ -95,7 +101,7 @@ impl Link {
         let secret = RoomSecret::from_slice(u32::from_be_bytes(*epoch), secret)?;
         let root = VerifyingKey::from_bytes(root.try_into().map_err(|_| SealedError::Length)?);
         let certificate = Certificate::from_bytes(certificate)?;
-        let pin = if pin.is_empty() { None } else { Some(pin.try_into().map_err(|_| SealedError::Length)?) };
+        let pin = if pin.is_empty() { None } else { Some(Pin::new(pin.try_into().map_err(|_| SealedError::Length)?)) };
         let (room_id, join_key) = (id(room_id)?, id(join_key)?);
         let room_name = std::str::from_utf8(room_name).map_err(|_| SealedError::Name)?;
         check_room_name(room_name)?;
@@ -104,7 +110,7 @@ impl Link {
             return Err(SealedError::Certificate);
         }
         Ok(Self {
-            server: Server { host: host.to_owned(), port, pin },
+            server: Server { authority, pin },
             room_id: room_id.to_owned(),
             join_key: SecretString::from(join_key),
             secret,
@@ -127,29 +133,4 @@ fn id(bytes: &[u8]) -> Result<&str, SealedError> {
     let fits = (1..=MAX_ID_BYTES).contains(&bytes.len())
         && bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
     if fits { std::str::from_utf8(bytes).map_err(|_| SealedError::Field) } else { Err(SealedError::Field) }
-}
-
-fn split_authority(authority: &str) -> Result<(&str, u16), SealedError> {
-    let end_of_host = if authority.starts_with('[') {
-        authority.find(']').map(|at| at + 1).ok_or(SealedError::Link)?
-    } else {
-        authority.find(':').unwrap_or(authority.len())
-    };
-    let (host, port) = authority.split_at(end_of_host);
-    let plausible = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
-        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
-        None => {
-            (1..=253).contains(&host.len())
-                && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'))
-        }
-    };
-    let port = match port.strip_prefix(':') {
-        None if port.is_empty() => Some(DEFAULT_PORT),
-        Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => digits.parse().ok().filter(|&port| port != 0),
-        _ => None,
-    };
-    match port {
-        Some(port) if plausible => Ok((host, port)),
-        _ => Err(SealedError::Link),
-    }
 }

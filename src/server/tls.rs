@@ -6,13 +6,13 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs;
 use rustls::server::NoServerSessionStorage;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::protocol::pin::Pin;
 
 /// File name of the development certificate.
 pub const DEV_CERT: &str = "dev-cert.pem";
@@ -127,7 +127,7 @@ impl Identity {
     /// The pin: SHA-256 of the certificate's SubjectPublicKeyInfo (as in RFC 7469 §2.4), in URL-safe base64 without padding, 43 characters.
     pub fn pin(&self) -> String {
         let spki = self.key.key.public_key();
-        spki.map(|spki| pin_of(&spki)).unwrap_or_default()
+        spki.map(|spki| Pin::of_spki(&spki).to_string()).unwrap_or_default()
     }
 
     /// The server's TLS settings: TLS 1.3 only, ALPN `http/1.1`, no session tickets and no early data.
@@ -147,11 +147,6 @@ impl Identity {
         config.session_storage = Arc::new(NoServerSessionStorage {});
         Ok(Arc::new(config))
     }
-}
-
-/// The pin of a SubjectPublicKeyInfo in DER.
-pub(crate) fn pin_of(spki: &[u8]) -> String {
-    URL_SAFE_NO_PAD.encode(::aws_lc_rs::digest::digest(&::aws_lc_rs::digest::SHA256, spki))
 }
 
 fn open(path: &Path) -> Result<BufReader<File>, TlsError> {

@@ -41,7 +41,10 @@ fn link(room_name: &str, kind: InviteKind, hand_overs: usize) -> Link {
     }
     let owner: &Identity = if hand_overs.is_multiple_of(2) { &ALICE } else { &BOB };
     Link {
-        server: Server { host: "chat.example".into(), port: 5656, pin: Some([3; 32]) },
+        server: Server {
+            authority: "chat.example:5656".parse().unwrap(),
+            pin: Some(subrosa::protocol::pin::Pin::new([3; 32])),
+        },
         room_id: "r".repeat(32),
         join_key: SecretString::from("k".repeat(32)),
         secret: secret(),

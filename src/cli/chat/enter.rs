@@ -5,7 +5,7 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use super::input::{Input, Typed};
-use super::{Create, Join};
+use super::options::{Create, Join};
 use crate::cli::Failure;
 use subrosa::client::{Address, Config, NewRoom, Pin, RoomEvents, SealedRoom, Trust, pin_of};
 use subrosa::sealed::Link;

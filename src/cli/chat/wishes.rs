@@ -3,7 +3,7 @@
 use zeroize::Zeroizing;
 
 use super::line::{HELP, Line, parse, split_name};
-use subrosa::client::{Members, Person, RoomError, SealedRoom};
+use subrosa::client::{MemberList, Person, RoomError, SealedRoom};
 use subrosa::sealed::{InviteKind, Link};
 
 /// Something to show, or to do, after a line.
@@ -124,7 +124,7 @@ async fn verify(room: &SealedRoom, rest: &str) -> Result<Vec<Shown>, NotDone> {
     Ok(vec![Shown::Status(text)])
 }
 
-fn list(members: &Members) -> Vec<Shown> {
+fn list(members: &MemberList) -> Vec<Shown> {
     let line = |person: &Person, mark: &str| {
         let owner = if person.owner { ", owner" } else { "" };
         let words = person.fingerprint.words().join(" ");

@@ -1,15 +1,20 @@
 //! Getting into a room: keys, connection, and the one command that opens or joins it.
 
+use std::time::Duration;
+
 use tokio::sync::mpsc;
 
 use super::driver::{Channels, Driver, EVENTS};
+use super::error::EnterError;
+use super::handle::{RoomEvents, SealedRoom};
 use super::thread::{self, now_ms};
 use super::translate::{exposed, listed};
-use super::{NewRoom, RoomEvents, SealedRoom};
-use crate::client::handle::{Client, Config, Events};
+use crate::client::config::Config;
+use crate::client::events::Events;
+use crate::client::handle::Client;
 use crate::client::request::{End, Incoming, RequestError};
-use crate::client::{ConnectError, Trust};
-use crate::protocol::codes::ErrorCode;
+use crate::client::tls::Trust;
+use crate::protocol::codes::{ErrorCode, OwnerLeaves};
 use crate::protocol::command::{Command, CreateRoom, JoinRoomForever, JoinRoomOnetime};
 use crate::protocol::event::Event;
 use crate::sealed::name::{check_name, check_room_name};
@@ -17,43 +22,56 @@ use crate::sealed::room;
 use crate::sealed::room::{Fact, Machine, Settings, Step};
 use crate::sealed::{Identity, InviteKind, Link, SealedError, Server, SystemRandom};
 
-/// Why there is no membership.
-#[derive(Debug, thiserror::Error)]
-pub enum EnterError {
-    /// No connection.
-    #[error(transparent)]
-    Connect(#[from] ConnectError),
-    /// The name is not allowed.
-    #[error(
-        "that name is not allowed: 1 to 64 bytes (a room's may be empty), no control characters, composed letters (NFC)"
-    )]
-    Name,
-    /// A key that could not be made, or a link that does not fit.
-    #[error(transparent)]
-    Sealed(#[from] SealedError),
-    /// The server does not take the invite.
-    #[error(
-        "the server did not accept the invite: it was used already, has expired or was revoked, or the room has ended"
-    )]
-    InviteRefused,
-    /// The server refused for another reason.
-    #[error("the server refused: {0}")]
-    Refused(RequestError),
-    /// The session ended before there was a membership.
-    #[error("{0}")]
-    Ended(End),
-    /// The server did not answer in time.
-    #[error("the server did not answer in time")]
-    Timeout,
-    /// The system has no thread for the room's cryptography.
-    #[error("the system gives no thread for the room: {0}")]
-    Thread(std::io::ErrorKind),
-    /// The server answered something else.
-    #[error("the server sent an unexpected answer")]
-    Unexpected,
+/// What a new room is like.
+#[derive(Clone, Debug)]
+pub struct NewRoom {
+    /// Its name, at most 64 bytes of UTF-8; the server does not learn it. May be empty.
+    pub room_name: String,
+    /// Its life, in whole seconds, at least 1; `None` for as long as the server allows.
+    pub expires_in: Option<Duration>,
+    /// What becomes of it when its owner leaves.
+    pub owner_leaves: OwnerLeaves,
+    /// Most members that it admits; `None` for as many as the server allows.
+    pub max_members: Option<u64>,
 }
 
-pub(super) async fn create(config: Config, name: &str, new: NewRoom) -> Result<(SealedRoom, RoomEvents), EnterError> {
+impl Default for NewRoom {
+    /// Without a name or an end of its own; it ends when its owner leaves.
+    fn default() -> Self {
+        Self { room_name: String::new(), expires_in: None, owner_leaves: OwnerLeaves::Close, max_members: None }
+    }
+}
+
+impl SealedRoom {
+    /// Opens a room on the server of `config`, as `name` (1 to 64 bytes of UTF-8, no control characters).
+    ///
+    /// # Errors
+    /// No connection, a name that is not allowed, or the server's refusal.
+    pub async fn create(config: Config, name: &str, new: NewRoom) -> Result<(Self, RoomEvents), EnterError> {
+        create(config, name, new).await
+    }
+
+    /// Enters the room of `link`, as `name`, on the server that the link names: by its pin if it has one, else by the authorities that this
+    /// machine trusts.
+    ///
+    /// # Errors
+    /// No connection, a name that is not allowed, or [`EnterError::InviteRefused`].
+    pub async fn join(link: Link, name: &str) -> Result<(Self, RoomEvents), EnterError> {
+        let trust = link.server.pin.map_or(Trust::System, Trust::Pin);
+        let config = Config::new(link.server.authority.clone().into(), trust);
+        Self::join_with(config, link, name).await
+    }
+
+    /// Enters the room of `link` over a connection of one's own making; `config` decides where to and whom to trust.
+    ///
+    /// # Errors
+    /// As [`join`](Self::join).
+    pub async fn join_with(config: Config, link: Link, name: &str) -> Result<(Self, RoomEvents), EnterError> {
+        join(config, link, name).await
+    }
+}
+
+async fn create(config: Config, name: &str, new: NewRoom) -> Result<(SealedRoom, RoomEvents), EnterError> {
     check_name(name).and_then(|()| check_room_name(&new.room_name)).map_err(|_| EnterError::Name)?;
     let server = server_of(&config);
     let (client, mut events) = Client::connect(config.clone()).await?;
@@ -86,7 +104,7 @@ pub(super) async fn create(config: Config, name: &str, new: NewRoom) -> Result<(
     start(client, events, machine, step, &config)
 }
 
-pub(super) async fn join(config: Config, link: Link, name: &str) -> Result<(SealedRoom, RoomEvents), EnterError> {
+async fn join(config: Config, link: Link, name: &str) -> Result<(SealedRoom, RoomEvents), EnterError> {
     check_name(name).map_err(|_| EnterError::Name)?;
     let (client, mut events) = Client::connect(config.clone()).await?;
     let settings = settings(&client);
@@ -150,13 +168,11 @@ fn start(
 
 /// Where links will lead.
 fn server_of(config: &Config) -> Server {
-    let host = config.server.host();
-    let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
     let pin = match config.trust {
-        Trust::Pin(pin) => Some(*pin.as_bytes()),
+        Trust::Pin(pin) => Some(pin),
         Trust::System => None,
     };
-    Server { host, port: config.server.port(), pin }
+    Server { authority: config.server.authority().clone(), pin }
 }
 
 fn settings(client: &Client) -> Settings {

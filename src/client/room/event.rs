@@ -24,6 +24,17 @@ pub struct Person {
     pub owner: bool,
 }
 
+/// One's own membership and those of the others.
+#[derive(Clone, Debug)]
+pub struct MemberList {
+    /// Oneself.
+    pub me: Person,
+    /// The accepted others, longest-standing first.
+    pub others: Vec<Person>,
+    /// The room's name; may be empty.
+    pub room_name: String,
+}
+
 /// What a member said. Wiped on drop; shown by `Display` and as a `str`, but not by `Debug`.
 pub struct Text(Zeroizing<String>);
 

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::RoomError;
+use super::error::RoomError;
 use super::event::RoomEvent;
 use super::translate::{self, Wire};
 use crate::sealed::room::{Answer, CommandId, Ending, Event, Fact, InviteId, Machine, Step};

@@ -5,8 +5,7 @@ use std::borrow::Cow;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::value::RawValue;
 
-use super::Members;
-use super::event::{Person, RoomEnd, RoomEvent, Text};
+use super::event::{MemberList, Person, RoomEnd, RoomEvent, Text};
 use crate::client::request::RequestError;
 use crate::protocol::codes::{LeaveReason, RoomClosedReason};
 use crate::protocol::command::{
@@ -172,9 +171,9 @@ fn me(room: &Machine) -> Person {
     Person { name: room.name().to_owned(), fingerprint, verified: true, owner: room.owner() == fingerprint }
 }
 
-pub(super) fn members(room: &Machine) -> Members {
+pub(super) fn members(room: &Machine) -> MemberList {
     let others = room.members().iter().map(|member| person(room, &member.fingerprint)).collect();
-    Members { me: me(room), others, room_name: room.room_name().to_owned() }
+    MemberList { me: me(room), others, room_name: room.room_name().to_owned() }
 }
 
 /// What an event of the machine says to the application, with the names of this moment; `None` for those that the room's thread deals with.

@@ -8,14 +8,15 @@ use super::source::{Module, Source};
 
 /// Each module of the crate's root, and the modules that it may use. They stand in the order of `src/lib.rs`: all that one uses are above.
 const FLOORS: &[(&str, &[&str])] = &[
-    ("secret", &[]),
+    ("sync", &[]),
+    ("secret", &["sync"]),
     ("protocol", &["secret"]),
     ("room", &["secret", "protocol"]),
-    ("relay", &["secret", "protocol", "room"]),
+    ("relay", &["sync", "secret", "protocol", "room"]),
     // Never the sealed scheme: the server cannot open what it carries.
-    ("server", &["secret", "protocol", "relay"]),
+    ("server", &["sync", "secret", "protocol", "relay"]),
     ("sealed", &["secret", "protocol"]),
-    ("client", &["secret", "protocol", "sealed"]),
+    ("client", &["sync", "secret", "protocol", "sealed"]),
     ("cli", &["secret", "protocol", "server", "sealed", "client"]),
 ];
 
@@ -47,19 +48,11 @@ const IMPURE: &[&str] = &[
 ];
 
 /// Arrows between floors that are being removed.
-const ARROWS_TO_GO: &[(&str, &str)] = &[("secret", "protocol")];
+const ARROWS_TO_GO: &[(&str, &str)] = &[];
 
 /// Circles that are being opened: a folder, and files of it.
-const CIRCLES_TO_GO: &[(&str, &[&str])] = &[
-    ("cli", &["chat", "mod.rs", "serve", "web"]),
-    ("cli::chat", &["enter", "mod.rs"]),
-    ("client", &["connection", "handle"]),
-    ("client::room", &["driver", "enter", "mod.rs", "translate"]),
-    ("relay", &["registry", "resume", "session"]),
-    ("sealed", &["fingerprint", "identity"]),
-    ("sealed::room", &["admit", "mod.rs", "outbox", "owner", "rekey"]),
-    ("secret::hardening", &["linux", "mod.rs"]),
-];
+const CIRCLES_TO_GO: &[(&str, &[&str])] =
+    &[("cli", &["chat", "mod.rs", "serve", "web"]), ("secret::hardening", &["linux", "mod.rs"])];
 
 fn library() -> Source {
     Source::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))
@@ -170,8 +163,9 @@ fn pure_modules_have_no_sockets_files_threads_or_clock() {
 
 #[test]
 fn lib_rs_shows_the_floors_in_their_order() {
-    let shown = include_str!("../../../src/lib.rs").lines().filter_map(|line| line.strip_prefix("//! - ["));
-    let shown: Vec<_> = shown.map(|line| line.trim_start_matches('`').split('`').next().unwrap_or_default()).collect();
+    let shown = include_str!("../../../src/lib.rs").lines().filter_map(|line| line.strip_prefix("//! - "));
+    let shown: Vec<_> =
+        shown.map(|line| line.trim_start_matches(['[', '`']).split('`').next().unwrap_or_default()).collect();
     let floors: Vec<_> = FLOORS.iter().map(|(floor, _)| *floor).collect();
     // The top floor is the program's.
     assert_eq!(floors.split_last(), Some((&"cli", &shown[..])));

@@ -32,7 +32,7 @@ fn stage() -> Stage {
     let second =
         Puppet { identity: identity(), root, secret: secret(0), invite: Some(invite(&creator, &creator, 0, 2)) };
     let link = Link {
-        server: Server { host: "localhost".into(), port: 5656, pin: None },
+        server: Server { authority: "localhost:5656".parse().unwrap(), pin: None },
         room_id: "room".into(),
         join_key: "key".into(),
         secret: secret(0),

@@ -90,7 +90,7 @@ impl World {
 
     fn create(transfer: bool, frame_bytes: usize) -> Self {
         let settings = Settings { resume_window_ms: 60_000, frame_bytes };
-        let server = Server { host: "localhost".into(), port: 5656, pin: None };
+        let server = Server { authority: "localhost:5656".parse().unwrap(), pin: None };
         let owner_leaves = if transfer { OwnerLeaves::Transfer } else { OwnerLeaves::Close };
         let new = NewRoom { room_name: "tea".into(), server, owner_leaves };
         let (room, request) = Machine::create(identity(), "alice", new, settings, Box::new(SystemRandom)).unwrap();

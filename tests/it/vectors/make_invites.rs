@@ -2,6 +2,7 @@
 use aws_lc_rs::digest::{SHA256, digest};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
+use subrosa::protocol::pin::Pin;
 use subrosa::sealed::{
     Card, Identity, InviteKind, Link, OwnerChain, RoomSecret, Server, VerifyingKey,
     encoding::{from_base64, length_prefixed, to_base64},
@@ -133,7 +134,7 @@ fn link_cases(keys: &Keys) -> Vec<Value> {
     let (alice, bob) = (keys.identity("alice"), keys.identity("bob"));
     let root = *alice.verifying_key();
     let link = |host: &str, pin, room_name: &str, epoch, chain: OwnerChain, owner: &Identity, kind| Link {
-        server: Server { host: host.into(), port: 5656, pin },
+        server: Server { authority: format!("{host}:5656").parse().unwrap(), pin },
         room_id: to_base64(&Seeded::new("room id").array::<24>()),
         join_key: SecretString::from(to_base64(&Seeded::new("join key").array::<24>())),
         secret: room_secret(epoch),
@@ -145,9 +146,9 @@ fn link_cases(keys: &Keys) -> Vec<Value> {
     let show = |link: &Link, owners: &[&Identity]| {
         let owners: Vec<_> = owners.iter().map(|owner| key_text(owner.verifying_key())).collect();
         json!({
-            "host": link.server.host,
-            "port": link.server.port,
-            "pin": link.server.pin.map(|pin| to_base64(&pin)),
+            "host": link.server.authority.url_host(),
+            "port": link.server.authority.port(),
+            "pin": link.server.pin.map(|pin| pin.to_string()),
             "room_id": link.room_id,
             "join_key": link.join_key.expose_secret(),
             "epoch": link.secret.epoch(),
@@ -161,7 +162,7 @@ fn link_cases(keys: &Keys) -> Vec<Value> {
     let new = OwnerChain::new(root);
     let handed = new.handed_to(alice, *bob.verifying_key()).expect("signed");
     let first = link("chat.example", None, "tea", 0, new.clone(), alice, InviteKind::OneTime);
-    let pin = Some(Seeded::new("pin").array());
+    let pin = Some(Pin::new(Seeded::new("pin").array()));
     let second = link("[::1]", pin, "", 2, handed.clone(), bob, InviteKind::Forever);
     let former = link("chat.example", None, "tea", 0, handed, alice, InviteKind::OneTime);
     let mut old_invite = link("chat.example", None, "tea", 0, new.clone(), alice, InviteKind::OneTime);

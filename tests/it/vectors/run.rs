@@ -135,9 +135,9 @@ fn card(case: &Value) -> Result<Value, SealedError> {
 
 fn show_link(link: &Link) -> Value {
     json!({
-        "host": link.server.host,
-        "port": link.server.port,
-        "pin": link.server.pin.map(|pin| to_base64(&pin)),
+        "host": link.server.authority.url_host(),
+        "port": link.server.authority.port(),
+        "pin": link.server.pin.map(|pin| pin.to_string()),
         "room_id": link.room_id,
         "join_key": link.join_key.expose_secret(),
         "epoch": link.secret.epoch(),
