@@ -5,7 +5,7 @@ use std::error::Error;
 use subrosa::client::{Config, NewRoom, RoomEnd, RoomEvent, RoomEvents, SealedRoom, Trust};
 use subrosa::protocol::limits::Limits;
 use subrosa::sealed::InviteKind;
-use subrosa::server::{Options, Server, tls::Identity};
+use subrosa::server::{Identity, Options, Server};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
@@ -34,11 +34,11 @@ fn joined(event: RoomEvent) -> Option<subrosa::client::Person> {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     // The relay. It sees ciphertext, sizes by bucket, and times; no names and no words.
-    let (identity, _) = Identity::development("certs".as_ref())?;
+    let identity = Identity::development("certs".as_ref())?.identity;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = format!("wss://{}", listener.local_addr()?);
     let config = Config::new(address.parse()?, Trust::Pin(identity.pin().parse()?));
-    let server = Server::new(listener, identity.server_config()?, Limits::default(), Options::default());
+    let server = Server::new(listener, &identity, Limits::default(), Options::default());
     let (stop, stopped) = oneshot::channel::<()>();
     let server = tokio::spawn(server.run(async { drop(stopped.await) }));
 

@@ -19,7 +19,7 @@ use tungstenite::handshake::derive_accept_key;
 use super::wire::EVERYBODY;
 use super::{Failure, say};
 use subrosa::protocol::frame::{Opcode, read_client_frame, unmask, write_server_header};
-use subrosa::server::tls::Identity;
+use subrosa::server::Identity;
 
 /// The hidden command that runs it.
 pub(super) const COMMAND: &str = "floor";
@@ -65,7 +65,7 @@ struct State {
 
 impl Floor {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let config = Identity::from_pem_files(&self.cert, &self.key)?.server_config()?;
+        let config = Identity::from_pem_files(&self.cert, &self.key)?.server_config();
         let mut listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
         let mut poll = Poll::new()?;
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;

@@ -13,7 +13,7 @@ use super::process::run_on;
 use super::shape::Plan;
 use super::wire::{Mqtt, Nats, Ours, Raw, Wire};
 use subrosa::client::Pin;
-use subrosa::server::tls::{DEV_CERT, DEV_KEY, Identity};
+use subrosa::server::{DEV_CERT, DEV_KEY, Identity};
 
 /// How long a server may take to start.
 const START: Duration = Duration::from_secs(20);
@@ -103,7 +103,7 @@ impl Start {
     /// It is not installed, or does not start.
     pub(super) fn start(&self, relay: Relay, plan: &Plan) -> Result<Running, Failure> {
         let folder = Folder::new()?;
-        let (identity, _) = Identity::development(&folder.0)?;
+        let identity = Identity::development(&folder.0)?.identity;
         let pin: Pin = identity.pin().parse()?;
         let (cert, key) = (folder.0.join(DEV_CERT), folder.0.join(DEV_KEY));
         let (command, port) = match relay {

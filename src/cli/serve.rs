@@ -19,8 +19,7 @@ use subrosa::protocol::authority::{self, Authority};
 use subrosa::protocol::limits::Limits;
 use subrosa::secret::hardening::{Hardening, harden};
 use subrosa::secret::wipe;
-use subrosa::server::tls::{DEV_CERT, DEV_KEY, Identity};
-use subrosa::server::{DEFAULT_PORT, Inheritance, Options, Server};
+use subrosa::server::{DEFAULT_PORT, DEV_CERT, DEV_KEY, Identity, Inheritance, Options, Origin, Server};
 
 /// Where the development certificate lies.
 const CERTS: &str = "certs";
@@ -87,19 +86,14 @@ impl Serve {
             _ => development()?,
         };
         let pin = identity.pin();
-        let tls = identity.server_config()?;
         let workers = match self.workers {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             given => given,
         };
-        let options = Options {
-            notice: self.notice,
-            allowed_origins: self.allow_origins,
-            development_pin: self.cert.is_none().then(|| pin.clone()),
-            workers,
-            takeover: self.takeover,
-            takeover_within: None,
-        };
+        let mut options = Options::default().notice(self.notice).workers(workers);
+        options.allowed_origins = self.allow_origins;
+        options.development_pin = self.cert.is_none().then(|| pin.clone());
+        options.takeover = self.takeover;
         let inheritance = match &options.takeover {
             Some(path) => Inheritance::receive(path, limits.clone(), options.notice.clone())?,
             None => None,
@@ -124,9 +118,9 @@ impl Serve {
             let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
             let inherited = inheritance.is_some();
             let server = match (inheritance, listener) {
-                (Some(inheritance), _) => Server::inherit(inheritance, tls, options)?,
+                (Some(inheritance), _) => Server::inherit(inheritance, &identity, options)?,
                 (None, Some(listener)) => {
-                    Server::new(tokio::net::TcpListener::from_std(listener)?, tls, limits, options)
+                    Server::new(tokio::net::TcpListener::from_std(listener)?, &identity, limits, options)
                 }
                 (None, None) => return Err("there is nothing to listen on".into()),
             };
@@ -183,13 +177,17 @@ fn notify(states: &[NotifyState<'_>]) {
 }
 
 fn development() -> Result<Identity, Failure> {
-    let (identity, made) = Identity::development(Path::new(CERTS))?;
-    if made {
-        say(&format!(
-            "Made a development certificate: {CERTS}/{DEV_CERT}, its key in {CERTS}/{DEV_KEY} (mode 0600).\n"
-        ))?;
+    let development = Identity::development(Path::new(CERTS))?;
+    match development.origin {
+        Origin::Made => say(&format!(
+            "Made a development certificate for one year: {CERTS}/{DEV_CERT}, its key in {CERTS}/{DEV_KEY} (mode 0600).\n"
+        ))?,
+        Origin::Renewed => say(&format!(
+            "Renewed the development certificate {CERTS}/{DEV_CERT}, which was about to expire. The pin is the same.\n"
+        ))?,
+        _ => {}
     }
-    Ok(identity)
+    Ok(development.identity)
 }
 
 fn welcome(address: SocketAddr, pin: &str, development: bool, inherited: bool, hardening: &Hardening) -> String {

@@ -10,12 +10,10 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 
-use super::admission::{Admission, Permit, Verdict};
-use super::http::{self, Site};
-use super::mailbox::{Newcomer, WorkersHandle};
-use crate::protocol::limits::Limits;
+use super::admission::{Permit, Verdict};
+use super::adopt::Door;
+use super::http;
 use crate::sync::lock;
 
 /// Largest HTTP request head, in bytes. hyper's own minimum is 8 KiB.
@@ -28,22 +26,12 @@ Content-Length: 49\r\n\r\nThis port speaks TLS only: use https:// or wss://";
 /// Accepts connections and brings them to the workers.
 pub(super) struct Acceptor {
     tls: TlsAcceptor,
-    admission: Arc<Admission>,
-    site: Arc<Site>,
-    workers: WorkersHandle,
-    set_up: Duration,
+    door: Arc<Door>,
 }
 
 impl Acceptor {
-    pub(super) fn new(
-        tls: Arc<rustls::ServerConfig>,
-        site: Site,
-        limits: &Limits,
-        workers: WorkersHandle,
-    ) -> Arc<Self> {
-        let set_up = Duration::from_secs(limits.first_command_s);
-        let admission = Admission::new(limits.clone());
-        Arc::new(Self { tls: tls.into(), admission, site: Arc::new(site), workers, set_up })
+    pub(super) fn new(tls: Arc<rustls::ServerConfig>, door: Arc<Door>) -> Arc<Self> {
+        Arc::new(Self { tls: tls.into(), door })
     }
 
     /// Accepts for ever.
@@ -52,7 +40,7 @@ impl Acceptor {
             match listener.accept().await {
                 Ok((stream, peer)) => {
                     let acceptor = self.clone();
-                    match self.admission.admit(peer.ip()) {
+                    match self.door.admission.admit(peer.ip()) {
                         Verdict::Admitted(permit) => drop(tokio::spawn(acceptor.set_up(stream, permit, false))),
                         Verdict::Refused(permit) => drop(tokio::spawn(acceptor.set_up(stream, permit, true))),
                         Verdict::Dropped => {}
@@ -69,7 +57,7 @@ impl Acceptor {
     }
 
     async fn set_up(self: Arc<Self>, stream: TcpStream, permit: Permit, refused: bool) {
-        let deadline = Instant::now() + self.set_up;
+        let deadline = Instant::now() + self.door.set_up;
         // Whatever went wrong with a stranger's connection is the stranger's; it simply ends.
         let _ = tokio::time::timeout_at(deadline.into(), self.serve(stream, permit, refused, deadline)).await;
     }
@@ -81,28 +69,24 @@ impl Acceptor {
             return explain_plaintext(stream).await;
         }
         let stream = self.tls.accept(stream).await?;
-        let place = Arc::new(Mutex::new(Some(permit)));
+        let place = Mutex::new(Some(permit));
         let service = service_fn(|request| {
-            let (place, workers) = (place.clone(), self.workers.clone());
             let response = if refused {
                 http::too_many()
             } else {
-                self.site.answer(request, |upgraded| {
-                    tokio::spawn(async move {
-                        let Ok(upgraded) = upgraded.await else { return };
-                        let Ok(parts) = upgraded.downcast::<TokioIo<TlsStream<TcpStream>>>() else { return };
-                        let (stream, tls) = parts.io.into_inner().into_inner();
-                        let Ok(stream) = stream.into_std() else { return };
-                        let Some(permit) = lock(&place).take() else { return };
-                        workers.adopt(Newcomer { stream, tls, read: parts.read_buf.to_vec(), permit, deadline });
-                    });
+                self.door.site.answer(request, |upgraded| {
+                    let permit = lock(&place).take();
+                    let door = self.door.clone();
+                    if let Some(permit) = permit {
+                        tokio::spawn(async move { door.enter(upgraded, permit, deadline).await });
+                    }
                 })
             };
             async move { Ok::<_, std::convert::Infallible>(response) }
         });
         http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(self.set_up)
+            .header_read_timeout(self.door.set_up)
             .max_buf_size(MAX_HEAD_BYTES)
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades()

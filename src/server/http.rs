@@ -46,9 +46,8 @@ impl Site {
     }
 
     fn answer_path(&self, mut request: Request<Incoming>, upgrade: impl FnOnce(OnUpgrade)) -> Answer {
-        let hosts = request.headers().get_all(header::HOST).iter().count();
-        if hosts > 1 || hosts == 0 && request.version() >= Version::HTTP_11 {
-            return plain(StatusCode::BAD_REQUEST, "A request names its host exactly once (RFC 9112, section 3.2).\n");
+        if !names_one_host(&request) {
+            return without_host();
         }
         let path = request.uri().path();
         let asset = web::release().get(path);
@@ -88,7 +87,11 @@ impl Site {
         body(StatusCode::OK, "application/json", format!("{information}\n").into())
     }
 
-    fn upgrade(&self, request: &Request<Incoming>) -> Answer {
+    /// Answers a request for a WebSocket.
+    pub(super) fn upgrade<B>(&self, request: &Request<B>) -> Answer {
+        if !names_one_host(request) {
+            return without_host();
+        }
         let asks = request.headers().get(header::UPGRADE).and_then(|value| value.to_str().ok()).unwrap_or("");
         if !asks.eq_ignore_ascii_case("websocket") {
             let answer = plain(StatusCode::UPGRADE_REQUIRED, "This is a WebSocket end point: connect with wss://.\n");
@@ -111,7 +114,7 @@ impl Site {
     }
 
     /// Browsers name the page's origin (RFC 6455 §10.2): the server's own and those that the host allowed may connect. Other programs name none.
-    fn origin_is_allowed(&self, request: &Request<Incoming>) -> bool {
+    fn origin_is_allowed<B>(&self, request: &Request<B>) -> bool {
         let mut origins = request.headers().get_all(header::ORIGIN).iter();
         let Some(origin) = origins.next() else { return true };
         // A browser names one. Of two, a proxy may have checked the other.
@@ -126,11 +129,28 @@ impl Site {
     }
 }
 
+/// A request names its host exactly once; HTTP/1.0 may leave it out.
+fn names_one_host<B>(request: &Request<B>) -> bool {
+    let hosts = request.headers().get_all(header::HOST).iter().count();
+    hosts == 1 || hosts == 0 && request.version() < Version::HTTP_11
+}
+
+fn without_host() -> Answer {
+    plain(StatusCode::BAD_REQUEST, "A request names its host exactly once (RFC 9112, section 3.2).\n")
+}
+
 /// There are more connections than the server takes.
 pub(super) fn too_many() -> Answer {
     let answer =
         plain(StatusCode::SERVICE_UNAVAILABLE, "Too many connections, in all or from your address. Try again later.\n");
     let answer = with(answer, header::RETRY_AFTER, HeaderValue::from_static("30"));
+    with(answer, header::CONNECTION, HeaderValue::from_static("close"))
+}
+
+/// A server that adopts connections has not begun yet, or has stopped.
+pub(super) fn not_serving() -> Answer {
+    let answer = plain(StatusCode::SERVICE_UNAVAILABLE, "The server does not run. Try again later.\n");
+    let answer = with(answer, header::RETRY_AFTER, HeaderValue::from_static("5"));
     with(answer, header::CONNECTION, HeaderValue::from_static("close"))
 }
 

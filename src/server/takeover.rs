@@ -11,7 +11,7 @@
 //!  │ ── end of the conversation ───────▶ │  ends, now that the service manager knows the new one
 //! ```
 //!
-//! The old process has handed over when it has read `serving`. Whatever goes wrong before, it goes on as if nothing had been. The new one
+//! The new process has taken over when the old one has read `serving`. Whatever goes wrong before, it goes on as if nothing had been. The new one
 //! serves only after it could write `serving`; when the old one gives up it first closes its end for writing, so that
 //! `serving` is either read or cannot be written, and never do two processes serve. The state goes over a local socket and is never on disk.
 
@@ -51,10 +51,14 @@ const MAX_RECORD: usize = 1 << 30;
 
 /// Why a takeover did not happen.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TakeoverError {
     /// The path is taken by something that is not a socket.
     #[error("{0}: this is not a socket; choose another path for --takeover")]
     NotASocket(PathBuf),
+    /// The server has no port of its own that another process could take over.
+    #[error("a server without a port of its own cannot be taken over; leave Options::takeover away")]
+    NoPort,
     /// The other process belongs to another user.
     #[error("the process at the other end of the takeover socket belongs to another user")]
     Stranger,
@@ -264,8 +268,8 @@ impl Successor {
         Ok(Self(new))
     }
 
-    /// Hands over. Nothing may change in the relay meanwhile. After an error this process goes on serving.
-    pub(super) fn hand_over(&mut self, listener: &impl AsFd, relay: &Relay) -> Result<(), TakeoverError> {
+    /// Lets the process take over. Nothing may change in the relay meanwhile. After an error this process goes on serving.
+    pub(super) fn take_over(&mut self, listener: &impl AsFd, relay: &Relay) -> Result<(), TakeoverError> {
         let new = &mut self.0;
         send_listener(&new.stream, listener)?;
         relay.save(|record| write_record(new, record))?;

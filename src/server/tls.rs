@@ -1,26 +1,23 @@
-//! The server's TLS: certificate and key from PEM files, TLS 1.3 alone, and a development certificate for the first run.
+//! The server's TLS: certificate and key from PEM files, and TLS 1.3 alone.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufReader, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::File;
+use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs;
-use rustls::server::NoServerSessionStorage;
-use rustls::sign::CertifiedKey;
+use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::protocol::pin::Pin;
-
-/// File name of the development certificate.
-pub const DEV_CERT: &str = "dev-cert.pem";
-/// File name of the development certificate's key.
-pub const DEV_KEY: &str = "dev-key.pem";
+use crate::sync::lock;
 
 /// Why there is no usable certificate. None of them repeats what the files hold.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TlsError {
     /// A file could not be read or written.
     #[error("{path}: {error}")]
@@ -63,10 +60,15 @@ pub enum TlsError {
     Setup(#[from] rustls::Error),
 }
 
-/// A certificate chain with its key, found to belong together.
-#[derive(Debug)]
+/// A certificate chain with its key, found to belong together. It never prints the key.
+///
+/// A server that uses it speaks TLS 1.3 only, with ALPN `http/1.1`, and neither issues session tickets nor takes early data: tickets would let the
+/// server link a client's visits, and early data can be replayed. No program can change that.
+#[derive(Clone, Debug)]
 pub struct Identity {
-    key: CertifiedKey,
+    key: Arc<CertifiedKey>,
+    /// Everything but the certificate.
+    settings: Arc<ServerConfig>,
 }
 
 /// The cryptography that all of this program's TLS uses; post-quantum key exchange comes first.
@@ -101,27 +103,12 @@ impl Identity {
         let certified = CertifiedKey::new(chain, signer);
         certified.end_entity_cert().map_err(|_| TlsError::BadCertificate(cert.to_owned()))?;
         match certified.keys_match() {
-            Ok(()) => Ok(Self { key: certified }),
+            Ok(()) => Ok(Self { settings: settings(&certified)?, key: Arc::new(certified) }),
             Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::KeyMismatch)) => {
                 Err(TlsError::Mismatch { cert: cert.to_owned(), key: key.to_owned() })
             }
             Err(_) => Err(TlsError::BadCertificate(cert.to_owned())),
         }
-    }
-
-    /// The development certificate in `folder`; made there when it is missing. Also whether it was made now.
-    ///
-    /// It names `localhost`, `127.0.0.1`, `::1` and this host; its key file is readable by its owner alone.
-    ///
-    /// # Errors
-    /// The folder cannot be written to, or what is in it is not a certificate with its key.
-    pub fn development(folder: &Path) -> Result<(Self, bool), TlsError> {
-        let (cert, key) = (folder.join(DEV_CERT), folder.join(DEV_KEY));
-        let made = !cert.exists() || !key.exists();
-        if made {
-            make_development_certificate(folder, &cert, &key)?;
-        }
-        Ok((Self::from_pem_files(&cert, &key)?, made))
     }
 
     /// The pin: SHA-256 of the certificate's SubjectPublicKeyInfo (as in RFC 7469 §2.4), in URL-safe base64 without padding, 43 characters.
@@ -130,68 +117,66 @@ impl Identity {
         spki.map(|spki| Pin::of_spki(&spki).to_string()).unwrap_or_default()
     }
 
-    /// The server's TLS settings: TLS 1.3 only, ALPN `http/1.1`, no session tickets and no early data.
-    ///
-    /// Tickets would let the server link a client's visits, and early data can be replayed.
-    ///
-    /// # Errors
-    /// The TLS library refuses its own settings; not expected.
-    pub fn server_config(self) -> Result<Arc<rustls::ServerConfig>, TlsError> {
-        let resolver = rustls::sign::SingleCertAndKey::from(self.key);
-        let mut config = rustls::ServerConfig::builder_with_provider(provider())
-            .with_protocol_versions(&[&rustls::version::TLS13])?
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::new(resolver));
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        config.send_tls13_tickets = 0;
-        config.session_storage = Arc::new(NoServerSessionStorage {});
-        Ok(Arc::new(config))
+    /// The certificate itself.
+    pub(super) fn leaf(&self) -> Option<&CertificateDer<'static>> {
+        self.key.cert.first()
     }
+
+    /// The server's TLS settings with this certificate, for a program that accepts the connections itself and lets
+    /// [`Adopter`](super::Adopter) serve them.
+    pub fn server_config(&self) -> Arc<ServerConfig> {
+        self.settings.clone()
+    }
+}
+
+/// The certificate that a running server shows. Another one can take its place; connections that exist keep theirs.
+#[derive(Clone, Debug)]
+pub struct ShownIdentity(Arc<Shown>);
+
+#[derive(Debug)]
+struct Shown(Mutex<Arc<CertifiedKey>>);
+
+impl ShownIdentity {
+    /// Shows `identity` from now on, together with the settings that have the server show what is set here.
+    pub(super) fn new(identity: &Identity) -> (Self, Arc<ServerConfig>) {
+        let shown = Arc::new(Shown(Mutex::new(identity.key.clone())));
+        let mut config = ServerConfig::clone(&identity.settings);
+        config.cert_resolver = shown.clone();
+        (Self(shown), Arc::new(config))
+    }
+
+    /// Shows another certificate to all connections from now on.
+    pub fn replace(&self, identity: &Identity) {
+        *lock(&self.0.0) = identity.key.clone();
+    }
+}
+
+impl ResolvesServerCert for Shown {
+    fn resolve(&self, _client_hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(lock(&self.0).clone())
+    }
+}
+
+fn settings(key: &CertifiedKey) -> Result<Arc<ServerConfig>, TlsError> {
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(key.clone())));
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.send_tls13_tickets = 0;
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    Ok(Arc::new(config))
 }
 
 fn open(path: &Path) -> Result<BufReader<File>, TlsError> {
     File::open(path).map(BufReader::new).map_err(|error| file_error(path, error))
 }
 
-fn file_error(path: &Path, error: io::Error) -> TlsError {
+pub(super) fn file_error(path: &Path, error: io::Error) -> TlsError {
     TlsError::File { path: path.to_owned(), error }
 }
 
 /// Damaged PEM comes as an error of reading, too.
 fn pem_error(path: &Path, error: io::Error) -> TlsError {
     if error.kind() == io::ErrorKind::InvalidData { TlsError::BadPem(path.to_owned()) } else { file_error(path, error) }
-}
-
-fn make_development_certificate(folder: &Path, cert: &Path, key: &Path) -> Result<(), TlsError> {
-    let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
-    if let Ok(name) = rustix::system::uname().nodename().to_str()
-        && !name.is_empty()
-        && !names.iter().any(|known| known == name)
-    {
-        names.push(name.to_owned());
-    }
-    let pair = rcgen::KeyPair::generate()?;
-    let mut params = rcgen::CertificateParams::new(names)?;
-    params.distinguished_name.push(rcgen::DnType::CommonName, "Subrosa development certificate");
-    params.is_ca = rcgen::IsCa::ExplicitNoCa;
-    params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
-    let certificate = params.self_signed(&pair)?;
-    fs::create_dir_all(folder).map_err(|error| file_error(folder, error))?;
-    let secret = zeroize::Zeroizing::new(pair.serialize_pem());
-    // The key first: a run that is cut off between the two starts over.
-    write_file(key, secret.as_bytes(), 0o600)?;
-    write_file(cert, certificate.pem().as_bytes(), 0o644)
-}
-
-/// Writes a file under its name only when it is whole, with the mode from its first byte on.
-fn write_file(path: &Path, bytes: &[u8], mode: u32) -> Result<(), TlsError> {
-    let unfinished = path.with_extension("new");
-    let write = || {
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&unfinished)?;
-        file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&unfinished, path)
-    };
-    write().map_err(|error| file_error(path, error))
 }

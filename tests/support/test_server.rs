@@ -12,8 +12,7 @@ use serde_json::json;
 use subrosa::client::{Address, Config, Pin, Trust, pin_of};
 use subrosa::protocol::limits::Limits;
 use subrosa::relay::{Relay, Stats};
-use subrosa::server::tls::{DEV_CERT, DEV_KEY, Identity};
-use subrosa::server::{Options, Server};
+use subrosa::server::{DEV_CERT, DEV_KEY, Identity, Options, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -76,11 +75,11 @@ impl TestServer {
 
     pub(crate) async fn with(limits: &[&str], options: Options) -> Self {
         let (cert, key) = (CERTIFICATE.join(DEV_CERT), CERTIFICATE.join(DEV_KEY));
-        let tls = Identity::from_pem_files(&cert, &key).unwrap().server_config().unwrap();
+        let identity = Identity::from_pem_files(&cert, &key).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let options = if options.workers == 0 { Options { workers: 2, ..options } } else { options };
-        let server = Server::new(listener, tls, Limits::from_settings(limits).unwrap(), options);
+        let options = if options.workers == 0 { options.workers(2) } else { options };
+        let server = Server::new(listener, &identity, Limits::from_settings(limits).unwrap(), options);
         let relay = server.relay();
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(async { server.run(async { drop(stopped.await) }).await.unwrap() });

@@ -5,11 +5,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use rustls::{ClientConfig, ServerConfig};
+use rustls::ClientConfig;
 use subrosa::protocol::limits::Limits;
 use subrosa::relay::Relay;
-use subrosa::server::tls::Identity;
-use subrosa::server::{Inheritance, Options, Server, TakeoverError};
+use subrosa::server::{Identity, Inheritance, Options, Server, TakeoverError};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -28,7 +27,7 @@ pub(crate) struct Chain {
     pub(crate) before: Vec<Weak<Relay>>,
     /// The bounds of the next.
     pub(crate) limits: Limits,
-    tls: Arc<ServerConfig>,
+    identity: Identity,
     folder: PathBuf,
     stop: oneshot::Sender<()>,
     running: JoinHandle<Result<(), TakeoverError>>,
@@ -37,7 +36,8 @@ pub(crate) struct Chain {
 }
 
 fn options(path: &std::path::Path, within: Option<Duration>) -> Options {
-    Options { workers: 2, takeover: Some(path.to_owned()), takeover_within: within, ..Options::default() }
+    let options = Options::default().workers(2).takeover(path);
+    within.into_iter().fold(options, Options::takeover_within)
 }
 
 /// Runs a server; once it serves: the word that stops it, and its end.
@@ -58,15 +58,15 @@ impl Chain {
     /// The first server gives successors only so much time.
     pub(crate) async fn with(limits: &[&str], within: Option<Duration>) -> Self {
         let folder = folder();
-        let tls = Identity::development(&folder).unwrap().0.server_config().unwrap();
+        let identity = Identity::development(&folder).unwrap().identity;
         let limits = Limits::from_settings(limits).unwrap();
         let path = folder.join("takeover");
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let server = Server::new(listener, tls.clone(), limits.clone(), options(&path, within));
+        let server = Server::new(listener, &identity, limits.clone(), options(&path, within));
         let relay = server.relay();
         let (stop, running) = run(server).await;
-        Self { address, path, relay, before: Vec::new(), limits, tls, folder, stop, running, ended: Vec::new() }
+        Self { address, path, relay, before: Vec::new(), limits, identity, folder, stop, running, ended: Vec::new() }
     }
 
     pub(crate) fn trust(&self) -> ClientConfig {
@@ -82,7 +82,7 @@ impl Chain {
         let (path, limits) = (self.path.clone(), self.limits.clone());
         let received = tokio::task::spawn_blocking(move || Inheritance::receive(&path, limits, String::new()));
         let inheritance = received.await.unwrap().unwrap().expect("a server to take over from");
-        let server = Server::inherit(inheritance, self.tls.clone(), options(&self.path, None)).unwrap();
+        let server = Server::inherit(inheritance, &self.identity, options(&self.path, None)).unwrap();
         assert_eq!(server.local_addr().unwrap(), self.address);
         let relay = server.relay();
         let (stop, running) = run(server).await;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use subrosa::protocol::limits::Limits;
 use subrosa::relay::Record;
-use subrosa::server::{Inheritance, Options, Server, TakeoverError};
+use subrosa::server::{Identity, Inheritance, Options, Server, TakeoverError};
 
 use super::chain::Chain;
 use crate::support::raw::{Client, Room};
@@ -220,11 +220,11 @@ async fn what_lies_at_the_path_is_respected() {
     assert!(receive().unwrap().is_none(), "nothing is there");
     std::fs::write(&path, "a letter").unwrap();
     assert!(matches!(receive(), Err(TakeoverError::NotASocket(_))));
-    let options = || Options { takeover: Some(path.clone()), workers: 1, ..Options::default() };
-    let tls = subrosa::server::tls::Identity::development(&folder).unwrap().0.server_config().unwrap();
+    let options = || Options::default().takeover(&path).workers(1);
+    let identity = Identity::development(&folder).unwrap().identity;
     let server = async || {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        Server::new(listener, tls.clone(), Limits::default(), options())
+        Server::new(listener, &identity, Limits::default(), options())
     };
     let refused = server().await.run(std::future::pending()).await;
     assert!(matches!(refused, Err(TakeoverError::NotASocket(_))));
@@ -258,10 +258,10 @@ async fn a_successor_that_could_not_be_succeeded_does_not_take_over() {
     let path = chain.path.clone();
     let received = tokio::task::spawn_blocking(move || Inheritance::receive(&path, Limits::default(), String::new()));
     let inheritance = received.await.unwrap().unwrap().unwrap();
-    let tls = subrosa::server::tls::Identity::development(&folder()).unwrap().0.server_config().unwrap();
-    let nowhere = Some(chain.path.with_file_name("no such folder").join("takeover"));
-    let options = Options { takeover: nowhere, workers: 1, ..Options::default() };
-    let server = Server::inherit(inheritance, tls, options).unwrap();
+    let identity = Identity::development(&folder()).unwrap().identity;
+    let nowhere = chain.path.with_file_name("no such folder").join("takeover");
+    let options = Options::default().takeover(nowhere).workers(1);
+    let server = Server::inherit(inheritance, &identity, options).unwrap();
     assert!(soon("its end", server.run(std::future::pending())).await.is_err());
     company.say("").await;
     company.end(&chain).await;

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject};
-use subrosa::server::tls::{DEV_CERT, DEV_KEY, Identity, TlsError};
+use subrosa::server::{DEV_CERT, DEV_KEY, Identity, Origin, TlsError};
 
 use crate::support::test_server::folder;
 
@@ -66,32 +66,33 @@ fn bad_files_are_told_apart_by_name() {
 #[test]
 fn the_development_certificate_is_made_once_and_its_key_is_private() {
     let folder = folder().join("made/for/this");
-    let (first, made) = Identity::development(&folder).unwrap();
-    assert!(made);
-    let (second, made) = Identity::development(&folder).unwrap();
-    assert!(!made);
+    let first = Identity::development(&folder).unwrap();
+    let second = Identity::development(&folder).unwrap();
+    assert_eq!((first.origin, second.origin), (Origin::Made, Origin::Found));
+    let (first, second) = (first.identity, second.identity);
     assert_eq!((first.pin(), first.pin().len()), (second.pin(), 43));
     let mode = |name: &str| fs::metadata(folder.join(name)).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(DEV_KEY), mode(DEV_CERT)), (0o600, 0o644));
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 2, "nothing half-written stays");
     // A run that was cut off between the two files starts over.
     fs::remove_file(folder.join(DEV_CERT)).unwrap();
-    let (third, made) = Identity::development(&folder).unwrap();
-    assert!(made && third.pin() != first.pin());
+    let third = Identity::development(&folder).unwrap();
+    assert_eq!(third.origin, Origin::Made);
+    assert_ne!(third.identity.pin(), first.pin());
     assert_eq!(mode(DEV_KEY), 0o600);
 }
 
 #[test]
-fn the_development_certificate_names_this_machine_alone() {
+fn the_development_certificate_names_local_names_alone() {
     let (_, cert, _) = pair();
     let certificate = CertificateDer::from_pem_file(&cert).unwrap();
     let certificate = webpki::EndEntityCert::try_from(&certificate).unwrap();
     let host = rustix::system::uname().nodename().to_str().unwrap().to_owned();
-    for name in ["localhost", "127.0.0.1", "::1", &host] {
+    for name in ["localhost", "127.0.0.1", "::1"] {
         let name = ServerName::try_from(name).unwrap();
         certificate.verify_is_valid_for_subject_name(&name).unwrap();
     }
-    for name in ["example.org", "a.localhost", "127.0.0.2", "::2"] {
+    for name in ["example.org", "a.localhost", "127.0.0.2", "::2", &host] {
         let name = ServerName::try_from(name).unwrap();
         assert!(certificate.verify_is_valid_for_subject_name(&name).is_err());
     }
@@ -100,7 +101,7 @@ fn the_development_certificate_names_this_machine_alone() {
 #[test]
 fn tls_settings_leave_nothing_to_link_visits_by() {
     let (_, cert, key) = pair();
-    let config = Identity::from_pem_files(&cert, &key).unwrap().server_config().unwrap();
+    let config = Identity::from_pem_files(&cert, &key).unwrap().server_config();
     assert_eq!((config.send_tls13_tickets, config.max_early_data_size), (0, 0));
     assert!(!config.session_storage.can_cache());
     assert_eq!(config.alpn_protocols, [b"http/1.1"]);

@@ -75,7 +75,7 @@ async fn upgrade(server: &TestServer, request: &str) -> String {
 #[tokio::test]
 async fn the_upgrade_is_for_programs_and_for_pages_that_may() {
     let allowed = "https://chat.example.org".to_owned();
-    let options = Options { allowed_origins: vec![allowed], ..Options::default() };
+    let options = Options::default().allow_origin(allowed);
     let server = TestServer::with(&[], options).await;
     let good = upgrade_request("/v1", "");
     for (what, request, expected) in [

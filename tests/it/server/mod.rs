@@ -1,5 +1,6 @@
 //! The server as its clients meet it: over TLS, on a port, by its frames.
 
+mod adopt;
 mod bounds;
 mod certificates;
 mod frames;

@@ -8,7 +8,7 @@ use std::process::{Child, Command, ExitStatus, Output};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use subrosa::server::tls::{DEV_CERT, DEV_KEY};
+use subrosa::server::{DEV_CERT, DEV_KEY};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::frame::{BINARY, TEXT, frame};
@@ -134,9 +134,9 @@ fn run(folder: &Path, arguments: &[&str]) -> Output {
 #[tokio::test]
 async fn what_is_wrong_at_the_start_is_said_and_nothing_serves() {
     let folder = folder();
-    subrosa::server::tls::Identity::development(&folder).unwrap();
+    subrosa::server::Identity::development(&folder).unwrap();
     let other = crate::support::test_server::folder();
-    subrosa::server::tls::Identity::development(&other).unwrap();
+    subrosa::server::Identity::development(&other).unwrap();
     let other_key = other.join(DEV_KEY).to_str().unwrap().to_owned();
     fs::write(folder.join("noise.pem"), "noise").unwrap();
     let busy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
