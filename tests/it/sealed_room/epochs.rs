@@ -208,6 +208,20 @@ fn a_new_list_with_newer_cards_of_members_costs_them_nothing() {
 }
 
 #[test]
+fn an_invite_is_good_for_ten_minutes_after_its_expiry() {
+    for (late_s, accepted) in [(599, true), (601, false)] {
+        let mut world = World::with(&["bob"]);
+        let url = world.link("alice", InviteKind::OneTime, Some(Duration::from_secs(60)));
+        let eve = Puppet::new(&url);
+        world.pass((60 + late_s) * 1_000);
+        world.fact("bob", listed(&eve, "eve"));
+        assert_eq!(world.sees("bob").contains(&"eve".to_owned()), accepted, "{late_s} s late");
+        let alarms = world.alarms("bob");
+        assert_eq!(matches!(&alarms[..], [Alarm::InviteExpired(who)] if who.user_id == "eve"), !accepted, "{alarms:?}");
+    }
+}
+
+#[test]
 fn who_was_refused_for_an_invite_stays_refused() {
     let mut world = World::with(&["bob"]);
     let url = world.link("alice", InviteKind::OneTime, Some(Duration::from_secs(60)));

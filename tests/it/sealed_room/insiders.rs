@@ -1,7 +1,7 @@
 //! Members and owners who cheat: here the creator and others are puppets, and bob's client has to see through them.
 use subrosa::sealed::{
     Alarm, Certificate, Fingerprint, Identity, InviteKind, Link, OwnerChain, RoomSecret, Server, SystemRandom,
-    room::{Event, Fact, Machine, Settings, Step},
+    room::{Ending, Event, Fact, IntentError, Machine, Settings, Step},
 };
 
 use super::{
@@ -144,6 +144,41 @@ fn a_chain_must_start_at_the_present_owner() {
     let certificate = invite(&stage.creator.identity, &stage.creator.identity, 1, 9);
     let guest = Puppet { identity: identity(), root: stage.creator.root, secret: secret(1), invite: Some(certificate) };
     assert_alarm!(stage.give(Fact::UserJoined(guest.listed("guest", "guest"))), Alarm::InviteOfFormerOwner(_));
+}
+
+#[test]
+fn a_former_owner_cannot_fork_the_chain_even_with_the_servers_help() {
+    let mut stage = stage();
+    let (bob, root, chain) = (stage.listed.clone(), stage.creator.root, stage.chain_to_second());
+    assert!(alarms(&stage.name_owner("second")).is_empty());
+    let first = stage.second.rekey_with(&bob, "second", 1, secret(1), &chain.to_bytes());
+    assert!(alarms(&stage.give(first)).is_empty());
+    // The creator signs another hand-over in the place of the one to `second`, and from there one to itself. The chain is
+    // one longer than the present one, every signature is good, and the server names the creator the owner.
+    let (creator, third) = (&stage.creator.identity, identity());
+    let fork = OwnerChain::new(root).handed_to(creator, *third.verifying_key()).unwrap();
+    let fork = fork.handed_to(&third, root).unwrap();
+    assert!(!fork.follows(&chain) && fork.follows(&OwnerChain::from_bytes(root, &fork.to_bytes()[..96]).unwrap()));
+    assert!(alarms(&stage.name_owner("creator")).is_empty());
+    stage.creator.secret = secret(1);
+    let rekey = stage.creator.rekey(&bob, "creator", 1, 2, &fork.to_bytes());
+    assert_alarm!(stage.give(rekey), Alarm::RekeyByStranger(_));
+    assert_eq!((stage.bob.epoch(), stage.bob.owner()), (1, stage.second.identity.fingerprint()));
+}
+
+#[test]
+fn a_member_that_the_owner_removed_is_out_though_the_server_kept_it() {
+    let mut stage = stage();
+    let (bob, me) = (stage.listed.clone(), stage.bob_print());
+    let removed = stage.creator.rekey_without(&bob, "creator", 1, secret(1), vec![me]);
+    let step = stage.give(removed);
+    assert!(matches!(&step.events[..], [Event::Ended(Ending::Removed)]), "{step:?}");
+    assert_eq!(stage.bob.epoch(), 0);
+    // Nothing is believed or sent any more.
+    let text = stage.creator.text(&bob, "creator", 2, None);
+    let step = stage.give(text);
+    assert!(step.events.is_empty() && step.commands.is_empty(), "{step:?}");
+    assert_eq!(stage.bob.send_text("still here?", START).unwrap_err(), IntentError::NotInside);
 }
 
 #[test]

@@ -80,6 +80,17 @@ impl Puppet {
         self.say(to, from, n, Body::Secret(NewSecret { secret, removed: vec![], chain: chain.to_vec() }), None)
     }
 
+    pub(crate) fn rekey_without(
+        &self,
+        to: &Listed,
+        from: &str,
+        n: u64,
+        secret: RoomSecret,
+        removed: Vec<Fingerprint>,
+    ) -> Fact {
+        self.say(to, from, n, Body::Secret(NewSecret { secret, removed, chain: vec![] }), None)
+    }
+
     pub(crate) fn succession(&self, to: &Listed, from: &str, n: u64, chain: &[u8], only: Option<Fingerprint>) -> Fact {
         self.say(to, from, n, Body::Succession { chain: chain.to_vec(), transfer: true }, only)
     }
