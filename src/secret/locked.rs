@@ -55,12 +55,17 @@ impl<const N: usize> Locked<N> {
         // SAFETY: as above, and the slot is this one's alone.
         unsafe { self.0.0.cast::<[u8; N]>().as_mut() }
     }
+
+    /// Wipes the slot and adds it to the free ones; this is not used again.
+    fn give_back(&mut self, free: &mut Vec<Slot>) {
+        self.expose_mut().zeroize();
+        free.push(Slot(self.0.0));
+    }
 }
 
 impl<const N: usize> Drop for Locked<N> {
     fn drop(&mut self) {
-        self.expose_mut().zeroize();
-        lock(&FREE).push(Slot(self.0.0));
+        self.give_back(&mut lock(&FREE));
     }
 }
 
@@ -119,12 +124,18 @@ mod tests {
 
     #[test]
     fn a_dropped_secret_is_wiped() {
-        let secret = Locked::<24>::init(|bytes| bytes.fill(0xa5));
+        let full = || Locked::<24>::init(|bytes| bytes.fill(0xa5));
+        let (secret, many) = (full(), Vec::from_iter((0..1_000).map(|_| full())));
+        let places: Vec<_> = many.iter().map(|secret| secret.0.0).collect();
+        drop(many);
+        let mut free = FREE.lock().unwrap();
+        // Other tests may have taken some of the slots, but not all. The rest stays free under the lock.
+        let dropped: Vec<_> = free.iter().filter(|slot| places.contains(&slot.0)).map(|slot| slot.0).collect();
+        assert!(!dropped.is_empty(), "what is dropped is given back");
         let place = secret.0.0;
-        // Under the lock nobody takes the slot meanwhile.
-        drop(secret);
-        let free = FREE.lock().unwrap();
-        if free.iter().any(|slot| slot.0 == place) {
+        std::mem::ManuallyDrop::new(secret).give_back(&mut free);
+        assert!(free.last().is_some_and(|slot| slot.0 == place));
+        for place in dropped.iter().chain([&place]) {
             // SAFETY: the slot is free, and stays so under the lock.
             assert_eq!(unsafe { *place.as_ref() }, [0; SLOT]);
         }

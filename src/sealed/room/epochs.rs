@@ -60,3 +60,26 @@ pub(super) enum Place {
     /// It cannot be: to be refused, with this alarm.
     Beyond(fn(Who) -> Alarm),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_secret_is_dropped_at_its_time_and_the_present_one_never() {
+        let secret = |epoch| RoomSecret::from_slice(epoch, &[7; 32]).unwrap();
+        let mut epochs = Epochs::new(secret(0));
+        assert_eq!(epochs.deadline(), None);
+        epochs.advance(secret(1), 200);
+        epochs.advance(secret(2), 100);
+        let kept = |epochs: &Epochs| [0, 1, 2, 3].map(|epoch| epochs.get(epoch).is_some());
+        assert_eq!((kept(&epochs), epochs.deadline()), ([true, true, true, false], Some(100)));
+        epochs.expire(99);
+        assert_eq!((kept(&epochs), epochs.deadline()), ([true, true, true, false], Some(100)));
+        epochs.expire(100);
+        assert_eq!((kept(&epochs), epochs.deadline()), ([true, false, true, false], Some(200)));
+        epochs.expire(u64::MAX);
+        assert_eq!((kept(&epochs), epochs.deadline()), ([false, false, true, false], None));
+        assert_eq!(epochs.current().epoch(), 2);
+    }
+}

@@ -1,6 +1,6 @@
 //! Successors that die, hang or lie at each step of a takeover: the old server goes on serving, and nothing is lost.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -34,42 +34,42 @@ enum Step {
 const STEPS: [Step; 7] =
     [Step::Connected, Step::Greeted, Step::Socket, Step::Record, Step::Read, Step::Ready, Step::Committed];
 
-fn byte(stream: &mut UnixStream) -> Option<u8> {
+fn byte(stream: &mut UnixStream) -> io::Result<u8> {
     let mut byte = [0];
-    stream.read_exact(&mut byte).ok().map(|()| byte[0])
+    stream.read_exact(&mut byte).map(|()| byte[0])
 }
 
-fn record(stream: &mut UnixStream) -> Record {
+fn record(stream: &mut UnixStream) -> io::Result<Record> {
     let mut length = [0; 4];
-    stream.read_exact(&mut length).unwrap();
+    stream.read_exact(&mut length)?;
     let mut bytes = vec![0; u32::from_le_bytes(length) as usize];
-    stream.read_exact(&mut bytes).unwrap();
-    postcard::from_bytes(&bytes).unwrap()
+    stream.read_exact(&mut bytes)?;
+    Ok(postcard::from_bytes(&bytes).unwrap())
 }
 
-/// Plays a successor up to a step.
-fn successor(path: &std::path::Path, step: Step) -> UnixStream {
+/// Plays a successor up to a step. An error is the end of the old server's patience.
+fn successor(path: &std::path::Path, step: Step) -> io::Result<UnixStream> {
     let mut stream = UnixStream::connect(path).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     if step >= Step::Greeted {
-        stream.write_all(GREETING).unwrap();
+        stream.write_all(GREETING)?;
     }
     if step >= Step::Socket {
-        assert_eq!(byte(&mut stream), Some(b'L'));
+        assert_eq!(byte(&mut stream)?, b'L');
     }
     if step == Step::Record {
-        stream.read_exact(&mut [0; 100]).unwrap();
+        stream.read_exact(&mut [0; 100])?;
     }
     if step >= Step::Read {
-        while !matches!(record(&mut stream), Record::End { .. }) {}
+        while !matches!(record(&mut stream)?, Record::End { .. }) {}
     }
     if step >= Step::Ready {
-        stream.write_all(b"R").unwrap();
+        stream.write_all(b"R")?;
     }
     if step >= Step::Committed {
-        assert_eq!(byte(&mut stream), Some(b'C'));
+        assert_eq!(byte(&mut stream)?, b'C');
     }
-    stream
+    Ok(stream)
 }
 
 /// Alice, Bob, and Carol who is away with much to read.
@@ -146,7 +146,7 @@ async fn a_successor_that_dies_harms_nothing() {
     let mut company = Company::gather(&chain).await;
     for step in STEPS {
         let path = chain.path.clone();
-        let stream = tokio::task::spawn_blocking(move || successor(&path, step)).await.unwrap();
+        let stream = tokio::task::spawn_blocking(move || successor(&path, step)).await.unwrap().unwrap();
         // While it stands still, something is said.
         let command = company.command("");
         company.alice.send(command).await;
@@ -163,8 +163,14 @@ async fn a_successor_that_hangs_is_not_waited_for() {
     let chain = Chain::with(&[], Some(Duration::from_millis(500))).await;
     let mut company = Company::gather(&chain).await;
     for step in STEPS {
-        let path = chain.path.clone();
-        let mut stream = tokio::task::spawn_blocking(move || successor(&path, step)).await.unwrap();
+        // On a busy machine the old server's patience may end before the successor has come so far; then it begins again.
+        let mut stream = loop {
+            let path = chain.path.clone();
+            let come = tokio::task::spawn_blocking(move || successor(&path, step)).await.unwrap();
+            if let Ok(stream) = come {
+                break stream;
+            }
+        };
         company.say("").await;
         if step == Step::Connected {
             continue;
@@ -192,7 +198,7 @@ async fn who_says_the_wrong_thing_does_not_take_over() {
             let mut stream = UnixStream::connect(path).unwrap();
             stream.set_read_timeout(Some(PATIENCE)).unwrap();
             stream.write_all(words).unwrap();
-            byte(&mut stream)
+            byte(&mut stream).ok()
         })
     };
     for words in [b"subrosa takeover 2\n", b"GET / HTTP/1.1\r\n\r\n\0", b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"] {
@@ -200,9 +206,9 @@ async fn who_says_the_wrong_thing_does_not_take_over() {
     }
     let path = chain.path.clone();
     let wrong = tokio::task::spawn_blocking(move || {
-        let mut stream = successor(&path, Step::Read);
+        let mut stream = successor(&path, Step::Read).unwrap();
         stream.write_all(b"X").unwrap();
-        byte(&mut stream)
+        byte(&mut stream).ok()
     });
     assert_eq!(wrong.await.unwrap(), None);
     company.say("").await;

@@ -75,6 +75,30 @@ fn a_withheld_rekey_is_noticed_and_survived() {
 }
 
 #[test]
+fn an_old_secret_opens_what_was_under_way_and_is_wiped_then() {
+    let mut world = World::with(&["bob", "carol"]);
+    let kept = keep_messages(&mut world, "carol");
+    world.say("bob", "slow");
+    world.say("bob", "too slow");
+    world.intercept = None;
+    let kept = kept.borrow().clone();
+    world.act("alice", |room, now| room.rekey(now));
+    // For as long as a session may be away, and 30 s more.
+    world.pass(89_999);
+    deliver(&mut world, "carol", kept[0].clone());
+    assert_eq!(world.heard("carol"), ["bob: slow"]);
+    world.pass(1);
+    assert!(world.alarms("carol").is_empty());
+    deliver(&mut world, "carol", kept[1].clone());
+    assert!(matches!(&world.alarms("carol")[..], [Alarm::MessageOutdated(who)] if who.user_id == "bob"));
+    assert!(world.heard("carol").is_empty());
+    // Nothing of it is left to wait for.
+    let now = world.now;
+    assert!(world.room("carol").next_deadline().is_none_or(|at| at > now));
+    assert_all_talk(&mut world, &["alice", "bob", "carol"]);
+}
+
+#[test]
 fn a_member_who_claims_the_next_epoch_drives_nobody_out() {
     let mut world = World::with(&["bob", "carol"]);
     // So much that it would crowd out others, if it could.

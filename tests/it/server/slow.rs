@@ -104,9 +104,9 @@ pub(crate) async fn nothing_written_for_too_long() {
     carol.join(&mut alice, &room).await;
     let (wire, frozen_id) = frozen(&server, &mut alice, &room).await;
     let payload = "x".repeat(1_000_000);
+    // More than the system's buffers take. On a busy machine the time may be up before all of it is sent.
     for _ in 0..20 {
-        let sent = alice.get("send-messages", packet(&room, &[&frozen_id], &payload), "sent").await;
-        assert_eq!(sent["data"]["reached"], json!([frozen_id]));
+        alice.get("send-messages", packet(&room, &[&frozen_id], &payload), "sent").await;
     }
     assert_eq!(alice.expect("user-left").await["data"]["user_id"], frozen_id);
     drop((wire, alice, carol));
