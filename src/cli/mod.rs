@@ -1,6 +1,7 @@
 //! The command line: one file a command. [`main`] parses, sets up logging, and hands over.
 
 mod chat;
+mod descriptors;
 mod serve;
 mod web;
 

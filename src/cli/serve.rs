@@ -14,7 +14,7 @@ use listenfd::ListenFd;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Failure, log_to_stderr, say};
+use super::{Failure, descriptors, log_to_stderr, say};
 use subrosa::protocol::authority::{self, Authority};
 use subrosa::protocol::limits::Limits;
 use subrosa::secret::hardening::{Hardening, harden};
@@ -94,6 +94,9 @@ impl Serve {
         options.allowed_origins = self.allow_origins;
         options.development_pin = self.cert.is_none().then(|| pin.clone());
         options.takeover = self.takeover;
+        if let Some(few) = descriptors::raise(limits.connections) {
+            tracing::warn!("{few}");
+        }
         let inheritance = match &options.takeover {
             Some(path) => Inheritance::receive(path, limits.clone(), options.notice.clone())?,
             None => None,

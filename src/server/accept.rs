@@ -13,6 +13,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::admission::{Permit, Verdict};
 use super::adopt::Door;
+use super::complaint::Complaint;
 use super::http;
 use crate::sync::lock;
 
@@ -27,11 +28,12 @@ Content-Length: 49\r\n\r\nThis port speaks TLS only: use https:// or wss://";
 pub(super) struct Acceptor {
     tls: TlsAcceptor,
     door: Arc<Door>,
+    complaint: Complaint,
 }
 
 impl Acceptor {
     pub(super) fn new(tls: Arc<rustls::ServerConfig>, door: Arc<Door>) -> Arc<Self> {
-        Arc::new(Self { tls: tls.into(), door })
+        Arc::new(Self { tls: tls.into(), door, complaint: Complaint::default() })
     }
 
     /// Accepts for ever.
@@ -48,8 +50,8 @@ impl Acceptor {
                 }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
-                    // Out of descriptors or memory: those who leave make room.
-                    tracing::warn!(kind = ?error.kind(), "cannot accept connections");
+                    // Out of descriptors or memory: connections that end make room.
+                    self.complaint.about("cannot accept connections", &error);
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             }

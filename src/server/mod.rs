@@ -14,6 +14,7 @@ mod accept;
 mod admission;
 mod adopt;
 mod bucket;
+mod complaint;
 mod connection;
 mod dev_certificate;
 mod http;

@@ -140,13 +140,14 @@ impl Server {
             workers: workers.handle(),
             set_up: Duration::from_secs(relay.limits().first_command_s),
         });
+        let acceptor = port.as_ref().map(|port| Acceptor::new(port.tls.clone(), door.clone()));
         adopter.open(door.clone());
         on_serving();
         drop(settled);
         let mut shutdown = std::pin::pin!(shutdown);
         loop {
             let successor = tokio::select! {
-                () = accept(port.as_ref(), &door) => continue,
+                () = accept(port.as_ref().zip(acceptor.as_ref())) => continue,
                 () = watch_clock(&relay, &door.workers) => continue,
                 () = &mut shutdown => break,
                 successor = succession.successor() => successor,
@@ -177,9 +178,9 @@ impl Server {
 }
 
 /// Accepts connections for ever, where there is a port.
-async fn accept(port: Option<&Port>, door: &Arc<Door>) {
+async fn accept(port: Option<(&Port, &Arc<Acceptor>)>) {
     match port {
-        Some(port) => Acceptor::new(port.tls.clone(), door.clone()).accept(&port.listener).await,
+        Some((port, acceptor)) => acceptor.accept(&port.listener).await,
         None => std::future::pending().await,
     }
 }

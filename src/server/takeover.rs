@@ -33,6 +33,7 @@ use rustix::net::{
 };
 use zeroize::Zeroizing;
 
+use super::complaint::Complaint;
 use crate::protocol::limits::Limits;
 use crate::relay::{Record, Relay, RestoreError};
 
@@ -46,6 +47,8 @@ const SERVING: u8 = b'S';
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long the new process waits for all of it: it keeps nobody waiting.
 const PATIENCE_OF_NEW: Duration = Duration::from_secs(60);
+/// Time to the next attempt after the system refused to accept.
+const AFTER_ERROR: Duration = Duration::from_millis(100);
 /// Largest record in bytes: a session with a full window.
 const MAX_RECORD: usize = 1 << 30;
 
@@ -210,7 +213,12 @@ impl UnnamedSocket {
         only_a_socket(&self.path)?;
         let listener = tokio::net::UnixListener::from_std(self.listener.try_clone()?)?;
         fs::rename(&self.unnamed, &self.path)?;
-        Ok(TakeoverSocket { listener, path: self.path.clone(), patience: patience.unwrap_or(PATIENCE) })
+        Ok(TakeoverSocket {
+            listener,
+            path: self.path.clone(),
+            patience: patience.unwrap_or(PATIENCE),
+            complaint: Complaint::default(),
+        })
     }
 }
 
@@ -226,15 +234,25 @@ pub(super) struct TakeoverSocket {
     listener: tokio::net::UnixListener,
     path: PathBuf,
     patience: Duration,
+    complaint: Complaint,
 }
 
 impl TakeoverSocket {
     /// Waits for a process of the same user that wants to take over.
     pub(super) async fn successor(&self) -> Successor {
         loop {
+            let stream = match self.listener.accept().await {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    // Out of descriptors: whatever asks stays in the queue, so the next attempt would fail at once, too.
+                    self.complaint.about("cannot accept at the take-over socket", &error);
+                    tokio::time::sleep(AFTER_ERROR).await;
+                    continue;
+                }
+            };
             let patience = self.patience;
             let attempt = async {
-                let stream = self.listener.accept().await?.0.into_std()?;
+                let stream = stream.into_std()?;
                 tokio::task::spawn_blocking(move || Successor::greet(stream, patience))
                     .await
                     .map_err(io::Error::other)?

@@ -89,6 +89,11 @@ impl Process {
         }
     }
 
+    /// What it has written to its standard error and nobody has read.
+    pub(crate) fn err_so_far(&self) -> Vec<String> {
+        self.err.try_iter().collect()
+    }
+
     /// Waits for its end.
     pub(crate) fn wait(mut self) -> ExitStatus {
         self.stdin = None;

@@ -13,6 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::frame::{BINARY, TEXT, frame};
 use crate::support::keys::public_key;
+use crate::support::process::Process;
 use crate::support::raw::{Client, Wire, upgrade_request};
 use crate::support::test_server::{folder, soon, until};
 use crate::support::tls::tls_to;
@@ -292,4 +293,48 @@ async fn the_most_talkative_log_tells_nothing_of_anybody() {
             at.map(|at| &told[at.saturating_sub(300)..]).map(|t| &t[..400.min(t.len())])
         );
     }
+}
+
+/// A server that may open few files, the soft limit below the hard one.
+fn with_few_files(folder: &Path, soft: u32, hard: u32, arguments: &[&str]) -> Process {
+    let script = format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec \"$0\" \"$@\"");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &script, env!("CARGO_BIN_EXE_subrosa"), "serve", "--listen", "127.0.0.1:0"]).args(arguments);
+    Process::spawn(shell.current_dir(folder))
+}
+
+#[test]
+fn the_soft_limit_on_open_files_is_raised_and_a_low_hard_one_is_told() {
+    let server = with_few_files(&folder(), 128, 512, &[]);
+    let warning = server.err_with("may open 512 files");
+    assert!(warning.contains("100000 connections") && warning.contains("LimitNOFILE"), "{warning}");
+    server.out_starting("Open a room");
+    let limits = fs::read_to_string(format!("/proc/{}/limits", server.id())).unwrap();
+    let files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    assert_eq!(files.split_whitespace().skip(3).take(2).collect::<Vec<_>>(), ["512", "512"]);
+}
+
+/// Whatever waits at a socket stays there when it cannot be accepted: asking again at once would take a whole processor and fill the log.
+#[test]
+fn a_server_out_of_files_rests_at_both_of_its_sockets() {
+    let folder = folder();
+    let server = with_few_files(&folder, 64, 64, &["--takeover", "socket"]);
+    let line = server.out_starting("Subrosa ");
+    let address = line.split("listens on ").nth(1).unwrap().split(": ").next().unwrap().to_owned();
+    let connections: Vec<_> = (0..80).map(|_| std::net::TcpStream::connect(&address).unwrap()).collect();
+    assert!(server.err_with("cannot accept connections").contains("Too many open files"));
+    let asking = std::os::unix::net::UnixStream::connect(folder.join("socket")).unwrap();
+    assert!(server.err_with("cannot accept at the take-over socket").contains("Too many open files"));
+    let ticks = || {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", server.id())).unwrap();
+        let fields: Vec<_> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+        fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+    };
+    let before = ticks();
+    // Not to wait for something: this is the time that is measured.
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    let used = ticks() - before;
+    assert!(used < 25, "{used} of 100 hundredths of a second");
+    assert_eq!(server.err_so_far(), [""; 0], "each is told once a minute");
+    drop((connections, asking));
 }

@@ -1,6 +1,8 @@
 //! What a running server has given up, as the kernel tells it.
 
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 
 use crate::support::process::Process;
 use crate::support::test_server::folder;
@@ -51,4 +53,27 @@ fn a_takeover_works_under_the_hardening() {
     second.err_with("stopped");
     assert!(second.wait().success());
     assert!(!folder.join("socket").exists(), "a socket that nobody listens at");
+}
+
+/// The calls that a hardened process could still make, and a process that is not hardened.
+fn calls_that_go_through(arguments: &[&str]) -> Vec<String> {
+    let program = Path::new(env!("CARGO_BIN_EXE_subrosa")).with_file_name("examples").join("hardened");
+    let output = Command::new(program).args(arguments).output().unwrap();
+    let lines: Vec<_> = String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect();
+    assert_eq!(lines.last().map(String::as_str), Some("done"), "it ended early ({}): {lines:?}", output.status);
+    lines[..lines.len() - 1].to_vec()
+}
+
+#[test]
+fn the_kernel_refuses_every_system_call_that_a_server_gave_up() {
+    assert_eq!(calls_that_go_through(&[]), [""; 0]);
+}
+
+/// Otherwise the test above could pass by itself.
+#[test]
+fn without_hardening_the_kernel_lets_system_calls_through() {
+    let through = calls_that_go_through(&["--not-hardened"]);
+    for call in ["SYS_execve", "SYS_execveat", "SYS_memfd_create", "openat to write", "mmap of code"] {
+        assert!(through.iter().any(|name| name == call), "{call} is not among {through:?}");
+    }
 }
