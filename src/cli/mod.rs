@@ -1,8 +1,11 @@
 //! The command line: one file a command. [`main`] parses, sets up logging, and hands over.
 
 mod chat;
+mod config;
 mod descriptors;
+mod output;
 mod serve;
+mod settings;
 mod web;
 
 use std::io::Write;
@@ -21,7 +24,7 @@ struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    serve: serve::Serve,
+    serve: settings::Flags,
 }
 
 #[derive(Debug, Subcommand)]
@@ -29,7 +32,9 @@ enum Command {
     /// Talks in an end-to-end encrypted room, in the terminal or in a pipe.
     Chat(chat::Chat),
     /// Runs a room server.
-    Serve(serve::Serve),
+    Serve(settings::Flags),
+    /// Checks the configuration of `serve`, or prints an example.
+    Config(config::Config),
     /// Lists the limits that `serve --limit NAME=VALUE` sets, with their defaults.
     Limits,
     /// Prints the hash of the web client in this program.
@@ -38,16 +43,14 @@ enum Command {
     WebCheck(web::Check),
 }
 
-/// What a command fails with; printed for people.
-type Failure = Box<dyn std::error::Error + Send + Sync>;
-
 /// Parses the command line and runs what it asks for.
 pub(crate) fn main() -> ExitCode {
     let Cli { command, serve } = Cli::parse();
     let done = match command.unwrap_or(Command::Serve(serve)) {
         Command::Chat(chat) => chat.run(),
-        Command::Serve(serve) => serve.run(),
-        Command::Limits => say(&Limits::default()),
+        Command::Serve(flags) => serve::run(flags),
+        Command::Config(config) => config.run(),
+        Command::Limits => output::say(&Limits::default()),
         Command::WebHash => web::hash(),
         Command::WebCheck(check) => check.run(),
     };
@@ -58,24 +61,6 @@ pub(crate) fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// Prints to standard output; a reader that went away (`| head`) is no failure.
-fn say(what: &dyn std::fmt::Display) -> Result<(), Failure> {
-    let mut out = std::io::stdout().lock();
-    match write!(out, "{what}").and_then(|()| out.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
-    }
-}
-
-/// Sends log lines to standard error. `RUST_LOG` chooses their level; by default it is `info`, which names nobody.
-fn log_to_stderr() {
-    use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    // Only the first call of a process counts; tests may come second.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(std::io::stderr).try_init();
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::{Failure, say};
+use super::output::{Failure, say};
 use subrosa::client::{Address, Pin, Trust, tls_config};
 use subrosa::server::web::{HASH_PATH, release};
 

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::input::{Input, Typed};
 use super::options::{Create, Join};
-use crate::cli::Failure;
+use crate::cli::output::Failure;
 use subrosa::client::{Address, Config, NewRoom, Pin, RoomEvents, SealedRoom, Trust, pin_of};
 use subrosa::sealed::Link;
 use subrosa::sealed::link::MAX_LINK_BYTES;

@@ -14,7 +14,7 @@ mod talk;
 mod terminal;
 mod wishes;
 
-use super::Failure;
+use super::output::Failure;
 pub(super) use options::Chat;
 use options::Way;
 use subrosa::secret::{hardening, wipe};

@@ -11,7 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::input::{Input, Typed};
 use super::terminal::Terminal;
 use super::wishes::{Shown, obey};
-use crate::cli::Failure;
+use crate::cli::output::Failure;
 use subrosa::client::{Person, RoomEnd, RoomEvent, RoomEvents, SealedRoom};
 use subrosa::protocol::codes::LeaveReason;
 use subrosa::sealed::InviteKind;

@@ -51,8 +51,7 @@ const IMPURE: &[&str] = &[
 const ARROWS_TO_GO: &[(&str, &str)] = &[];
 
 /// Circles that are being opened: a folder, and files of it.
-const CIRCLES_TO_GO: &[(&str, &[&str])] =
-    &[("cli", &["chat", "mod.rs", "serve", "web"]), ("secret::hardening", &["linux", "mod.rs"])];
+const CIRCLES_TO_GO: &[(&str, &[&str])] = &[("secret::hardening", &["linux", "mod.rs"])];
 
 fn library() -> Source {
     Source::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))

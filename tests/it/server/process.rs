@@ -140,6 +140,7 @@ async fn what_is_wrong_at_the_start_is_said_and_nothing_serves() {
     subrosa::server::Identity::development(&other).unwrap();
     let other_key = other.join(DEV_KEY).to_str().unwrap().to_owned();
     fs::write(folder.join("noise.pem"), "noise").unwrap();
+    fs::write(folder.join("wrong.toml"), "# A slip of the finger:\nlistn = \"127.0.0.1:0\"\n").unwrap();
     let busy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let busy = busy.local_addr().unwrap().to_string();
     let _held = std::net::TcpListener::bind(&*busy);
@@ -155,8 +156,13 @@ async fn what_is_wrong_at_the_start_is_said_and_nothing_serves() {
         (files("noise.pem", DEV_KEY), 1, "noise.pem"),
         (files(DEV_CERT, "noise.pem"), 1, "noise.pem"),
         (vec!["serve", "--cert", DEV_CERT, "--key", &other_key], 1, "does not belong"),
-        (vec!["serve", "--cert", DEV_CERT], 2, "--key"),
-        (vec!["serve", "--key", DEV_KEY], 2, "--cert"),
+        (vec!["serve", "--cert", DEV_CERT], 1, "belong together"),
+        (vec!["serve", "--key", DEV_KEY], 1, "belong together"),
+        (vec!["serve", "--config", "missing.toml"], 1, "missing.toml: No such file"),
+        (vec!["serve", "--config", "wrong.toml"], 1, "wrong.toml, line 2, listn: there is no such key"),
+        (vec!["config", "--check", "--config", "wrong.toml"], 1, "wrong.toml, line 2, listn: there is no such key"),
+        (vec!["config", "--check", "--cert", "missing.pem", "--key", DEV_KEY], 1, "missing.pem"),
+        (vec!["config"], 2, "--check"),
         (vec!["serve", "--listen", "nowhere"], 2, "--listen"),
         (vec!["serve", "--allow-origin", "chat.example.org"], 2, "https://HOST"),
         (vec!["serve", "--allow-origin", "https://chat.example.org/page"], 2, "https://HOST"),
@@ -173,6 +179,23 @@ async fn what_is_wrong_at_the_start_is_said_and_nothing_serves() {
     for (name, default, _) in subrosa::protocol::limits::Limits::TABLE {
         assert!(listed.lines().any(|line| line.starts_with(name) && line.contains(&default.to_string())), "{name}");
     }
+}
+
+#[tokio::test]
+async fn a_configuration_file_is_checked_and_used() {
+    let folder = folder();
+    fs::write(folder.join("host.toml"), "notice = \"tea at five\"\n[limits]\nmembers_per_room = 50\n").unwrap();
+    let output = run(&folder, &["config", "--check", "--config", "host.toml"]);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "The configuration is valid.\n");
+    let program = Program::start(&folder, &["--config", "host.toml", "--limit", "rooms=7"], "info").await;
+    let hello = program.client().await.hello;
+    assert_eq!(hello["notice"], "tea at five");
+    assert_eq!(hello["limits"]["members_per_room"], 50);
+    assert_eq!(hello["limits"]["rooms"], 7);
+    let example = String::from_utf8(run(&folder, &["config", "--example"]).stdout).unwrap();
+    fs::write(folder.join("example.toml"), example).unwrap();
+    assert!(run(&folder, &["config", "--check", "--config", "example.toml"]).status.success());
 }
 
 #[tokio::test]
