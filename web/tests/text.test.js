@@ -6,7 +6,7 @@ import test from "node:test";
 import { ALARM_KINDS } from "../app/client/room/alarms.js";
 import { LANGUAGES } from "../app/ui/i18n.js";
 import { splitAddresses } from "../app/ui/linkify.js";
-import { EN } from "../app/ui/text/en.js";
+import { TABLE as EN } from "../app/ui/text/en.js";
 
 const folder = new URL("../app/ui/", import.meta.url);
 const values = (text) => [...text.matchAll(/\{\w+\}/g)].map(([value]) => value);
@@ -37,10 +37,10 @@ test("every key is used", () => {
     .filter((name) => name.endsWith(".js"))
     .map((name) => readFileSync(new URL(name, folder), "utf8"))
     .join("\n");
-  const made = ["connecting", "live", "away"].map((state) => `room.${state}`);
+  const made = ["connecting", "live", "doubtful", "away", "endsIn.10", "endsIn.1"].map((state) => `room.${state}`);
   made.push(...["left", "removed", "lost"].map((reason) => `event.${reason}`));
-  const families = ["create.life.", "invite.expires.", "ended.", "alarm."];
-  for (const family of [...families, "room.", "event."]) assert.ok(source.includes(`t(\`${family}\${`), family);
+  const families = ["create.life.", "invite.expires.", "invite.state.", "notify.", "ended.", "alarm."];
+  for (const family of [...families, "room.", "event."]) assert.ok(["t", "phrase"].some((name) => source.includes(`${name}(\`${family}\${`)), family);
   const isUsed = (key) => source.includes(`"${key}"`) || made.includes(key) || families.some((family) => key.startsWith(family));
   const unused = Object.keys(EN).filter((key) => !isUsed(key));
   assert.deepEqual(unused, []);

@@ -11,7 +11,9 @@ import { Backoff } from "./backoff.js";
 /** An acknowledgement waits this long for company. */
 const ACK_WITHIN_MS = 250;
 /** A connection that is silent for this long is asked whether it lives; browsers do not show the server's pings to pages. */
-const SILENCE_MS = 25_000;
+const SILENCE_MS = 15_000;
+/** A word of ours that is unanswered for this long makes the connection doubtful. */
+const DOUBT_MS = 3_000;
 /** The time to answer that, and to connect. */
 const ANSWER_MS = 15_000;
 /** The same when the person or the network has just come back: then somebody is waiting. */
@@ -23,16 +25,18 @@ const COMING_BACK = 4000;
 const LONGEST_RESTART_MS = 300_000;
 
 /**
- * Why a session is over: by one's own wish; the server keeps it no longer; the server closed for good; the server broke the protocol, or speaks
- * another version of it; there was never a connection.
+ * Why a session is over: by one's own wish; the server keeps it no longer; the server restarted and has forgotten it; the server closed for good; the
+ * server broke the protocol, or speaks another version of it; there was never a connection.
  *
- * @typedef {"closed" | "session-lost" | "refused" | "protocol" | "version" | "unreachable"} End
+ * @typedef {"closed" | "session-lost" | "restarted" | "refused" | "protocol" | "version" | "unreachable"} End
  */
+
+/** "doubtful": something that was sent has not been answered for a while. @typedef {"connecting" | "live" | "doubtful" | "away"} LineState */
 
 /**
  * @typedef {object} Handlers
  * @property {(event: ServerEvent) => void} event in order
- * @property {(state: "connecting" | "live" | "away") => void} state
+ * @property {(state: LineState) => void} state
  * @property {(end: End) => void} ended
  */
 
@@ -54,7 +58,7 @@ export class Connection {
       send: (frame) => this.socket?.send(frame),
       deliver: (event) => this.deliver(event),
       live: () => this.becameLive(),
-      lost: () => this.end("session-lost"),
+      lost: () => this.end(this.restarting ? "restarted" : "session-lost"),
     });
     /** @type {WebSocket | undefined} */
     this.socket = undefined;
@@ -64,11 +68,17 @@ export class Connection {
     this.over = false;
     /** @type {number | undefined} */
     this.restartMs = undefined;
+    /** The server said that it restarts, and this session has not been taken up since. */
+    this.restarting = false;
+    /** When the server last said anything, in milliseconds of this page's clock. */
+    this.heardAt = 0;
+    this.isDoubtful = false;
     /** When the server will have given the session up, in milliseconds of this page's clock. */
     this.keptUntil = 0;
-    /** @type {Record<"retry" | "ack" | "silence" | "answer", ReturnType<typeof setTimeout> | undefined>} */
-    this.timers = { retry: undefined, ack: undefined, silence: undefined, answer: undefined };
+    /** @type {Record<"retry" | "ack" | "silence" | "answer" | "doubt", ReturnType<typeof setTimeout> | undefined>} */
+    this.timers = { retry: undefined, ack: undefined, silence: undefined, answer: undefined, doubt: undefined };
     this.wake = () => this.woken();
+    this.unplugged = () => this.socket && this.broken(this.socket, 1006);
     this.watch("addEventListener");
     this.open();
   }
@@ -81,8 +91,20 @@ export class Connection {
    * @param {(answer: import("../protocol/session.js").Answer) => void} answered
    */
   request(cmd, data, answered) {
-    if (this.over) answered({ cmd: "uncertain" });
-    else this.session.request(cmd, data, answered);
+    if (this.over) return answered({ cmd: "uncertain" });
+    this.session.request(cmd, data, answered);
+    if (this.session.phase === "live") this.timers.doubt ??= setTimeout(() => this.doubt(), DOUBT_MS);
+  }
+
+  doubt() {
+    if (this.session.phase !== "live") return;
+    this.isDoubtful = true;
+    this.handlers.state("doubtful");
+  }
+
+  /** Somebody is about to use the connection: asks whether it lives, unless the server has just said something. */
+  use() {
+    if (!this.over && Date.now() - this.heardAt > DOUBT_MS && this.timers.doubt === undefined) this.probe(ANSWER_MS);
   }
 
   /** Ends the session for good. */
@@ -93,6 +115,8 @@ export class Connection {
   /** @param {"addEventListener" | "removeEventListener"} how */
   watch(how) {
     globalThis.window?.[how]("online", this.wake);
+    globalThis.window?.[how]("offline", this.unplugged);
+    globalThis.document?.[how]("resume", this.wake);
     globalThis.document?.[how]("visibilitychange", this.wake);
   }
 
@@ -111,6 +135,13 @@ export class Connection {
   received(socket, data) {
     if (socket !== this.socket) return;
     clearTimeout(this.timers.answer);
+    clearTimeout(this.timers.doubt);
+    this.timers.doubt = undefined;
+    this.heardAt = Date.now();
+    if (this.isDoubtful) {
+      this.isDoubtful = false;
+      this.handlers.state("live");
+    }
     this.setTimer("silence", SILENCE_MS, () => this.probe(ANSWER_MS));
     try {
       if (typeof data !== "string") throw new TypeError("binary");
@@ -141,6 +172,7 @@ export class Connection {
       if (first) this.becameLive();
     } else if (event.cmd === "restarting") {
       this.restartMs = Math.min(event.reconnectInMs, LONGEST_RESTART_MS);
+      this.restarting = true;
     } else {
       this.handlers.event(event);
     }
@@ -148,6 +180,8 @@ export class Connection {
 
   becameLive() {
     this.backoff.reset();
+    this.restarting = false;
+    this.isDoubtful = false;
     const { resume_window_s, ping_interval_s, pong_timeout_s } = this.limits ?? { resume_window_s: 0, ping_interval_s: 0, pong_timeout_s: 0 };
     this.keptForMs = Math.min(resume_window_s + ping_interval_s + pong_timeout_s, 3600) * 1000;
     this.keptUntil = Infinity;
@@ -160,11 +194,11 @@ export class Connection {
     this.drop();
     if (!reconnectAfter(code)) return this.end("refused");
     if (this.keptUntil === 0) return this.end("unreachable");
-    if (!this.session.resumable) return this.end("session-lost");
+    if (!this.session.resumable) return this.end(this.restarting ? "restarted" : "session-lost");
     const wait = this.restartMs ?? this.backoff.next();
     if (this.keptUntil === Infinity) this.keptUntil = Date.now() + (this.keptForMs ?? 0) + (this.restartMs ?? 0);
     this.restartMs = undefined;
-    if (Date.now() > this.keptUntil) return this.end("session-lost");
+    if (Date.now() > this.keptUntil) return this.end(this.restarting ? "restarted" : "session-lost");
     this.handlers.state("away");
     this.setTimer("retry", wait, () => this.open());
   }
@@ -172,7 +206,7 @@ export class Connection {
   /** Lets go of the present socket. @param {number} code */
   drop(code = COMING_BACK) {
     for (const timer of Object.values(this.timers)) clearTimeout(timer);
-    this.timers.ack = undefined;
+    this.timers.ack = this.timers.doubt = undefined;
     const socket = this.socket;
     this.socket = undefined;
     this.session.disconnected();
@@ -185,7 +219,7 @@ export class Connection {
   probe(within) {
     const socket = this.socket;
     if (!socket || this.session.phase !== "live") return;
-    this.session.request("ack", { seq: this.session.seq }, () => {});
+    this.request("ack", { seq: this.session.seq }, () => {});
     this.setTimer("answer", within, () => this.broken(socket, 1006));
   }
 
@@ -196,7 +230,7 @@ export class Connection {
     else this.open();
   }
 
-  /** @param {"retry" | "ack" | "silence" | "answer"} name @param {number} ms @param {() => void} act */
+  /** @param {"retry" | "ack" | "silence" | "answer" | "doubt"} name @param {number} ms @param {() => void} act */
   setTimer(name, ms, act) {
     clearTimeout(this.timers[name]);
     this.timers[name] = setTimeout(act, ms);

@@ -14,5 +14,7 @@ export { SealedError } from "../sealed/error.js";
 export { firstGroup, fingerprintOf, groups, words } from "../sealed/fingerprint.js";
 export { ALARM_KINDS } from "./room/alarms.js";
 export { RoomError } from "./room/machine.js";
+export { findLink } from "./find-link.js";
 export { createRoom, EntryError, joinRoom, Room } from "./room.js";
 export { serverPin } from "./server-pin.js";
+export { clockOffset } from "./server-clock.js";

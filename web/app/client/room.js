@@ -30,7 +30,7 @@ import { shownName } from "./room/members.js";
 /**
  * @typedef {object} Handlers
  * @property {(event: RoomEvent) => void} event in order
- * @property {(state: "connecting" | "live" | "away") => void} state
+ * @property {(state: import("./connection.js").LineState) => void} state
  */
 
 /** How long leaving waits for the relay, in milliseconds. */
@@ -75,7 +75,9 @@ export async function createRoom(origin, wanted, handlers, world) {
     ...{ name: "", username: "", client_room_id: "", public_key_string: identity.pem, card, owner_leaves: ownerLeaves },
     ...(expiresInS !== undefined && { expires_in_s: expiresInS }),
   };
-  return Room.enter(origin, { start, pin, cmd: "create-room", data }, handlers, world);
+  const room = await Room.enter(origin, { start, pin, cmd: "create-room", data }, handlers, world);
+  if (expiresInS !== undefined) room.endsAt = Date.now() + expiresInS * 1000;
+  return room;
 }
 
 /**
@@ -115,6 +117,10 @@ export class Room {
     this.queue = Promise.resolve();
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.timer = undefined;
+    /** When the room's time is up, in unix milliseconds of this device's clock, as far as known. @type {number | undefined} */
+    this.endsAt = undefined;
+    /** Members whose scanned code was that of somebody else. @type {Set<string>} */
+    this.mismatched = new Set();
     /** @type {Connection} */
     this.connection = /** @type {any} */ (undefined);
     /** @type {Machine} */
@@ -145,7 +151,7 @@ export class Room {
             if (state === "live" && !room.machine) room.start(origin, entry, resolve, fail);
             handlers.state(state);
           },
-          ended: (end) => (room.machine && room.machine.phase !== "entering" ? room.cutOff() : fail(end)),
+          ended: (end) => (room.machine && room.machine.phase !== "entering" ? room.cutOff(end) : fail(end)),
         },
         world,
       );
@@ -188,7 +194,7 @@ export class Room {
    *
    * @param {import("../sealed/certificate.js").InviteKind} kind
    * @param {{ count?: number, expiresInS?: number }} [options] count is for one-time links
-   * @returns {Promise<{ url: string, joinKey: string, expiry: number }[]>}
+   * @returns {Promise<{ url: string, joinKey: string, id: string, expiry: number }[]>} id is that of the invite's certificate
    */
   async invite(kind, { count = 1, expiresInS } = {}) {
     /** @type {Promise<Link[] | null>} */
@@ -198,7 +204,7 @@ export class Room {
     });
     const links = await made;
     if (!links) throw new RoomError("no-key");
-    return links.map((link) => ({ url: linkToUrl(link), joinKey: link.joinKey, expiry: link.certificate.expiry }));
+    return links.map((link) => ({ url: linkToUrl(link), joinKey: link.joinKey, id: link.certificate.id, expiry: link.certificate.expiry }));
   }
 
   /** Makes one link worthless, by the relay's word. @param {string} joinKey @returns {Promise<boolean>} whether it still worked */
@@ -268,6 +274,21 @@ export class Room {
     return this.machine.governs;
   }
 
+  /** Whether the room goes on when its owner leaves; known to its owner. */
+  get staysWithoutOwner() {
+    return this.machine.office.transfer;
+  }
+
+  /** The longest text of a message, in bytes, about. */
+  get longestText() {
+    return Math.floor((this.machine.settings.frameBytes * 3) / 4) - 4_096;
+  }
+
+  /** The id of the one-time invite by which a member came; empty if unknown. @param {string} fingerprint */
+  inviteOf(fingerprint) {
+    return [...this.machine.members.spent].find(([, user]) => user === fingerprint)?.[0] ?? "";
+  }
+
   /** A word of the server's host to its users; may be empty. */
   get notice() {
     return this.connection.notice;
@@ -286,6 +307,11 @@ export class Room {
   }
 
   // ---- within ----
+
+  /** Somebody is about to say something: looks whether the connection lives. */
+  aboutToSpeak() {
+    this.connection.use();
+  }
 
   /** Waits for its turn. @template T @param {() => Promise<T>} act @returns {Promise<T>} */
   run(act) {
@@ -360,9 +386,10 @@ export class Room {
     this.machine.end(cmd === "leave-room" ? "left" : "closed");
   }
 
-  /** The session is over, and the membership with it. */
-  cutOff() {
-    this.run(async () => this.machine.end("lost")).catch(() => {});
+  /** The session is over, and the membership with it. @param {import("./connection.js").End} end */
+  cutOff(end) {
+    const why = end === "restarted" || end === "refused" ? end : end === "protocol" || end === "version" ? "protocol" : "lost";
+    this.run(async () => this.machine.end(why)).catch(() => {});
   }
 
   stop() {

@@ -1,9 +1,12 @@
 /**
- * What screen readers are told beside the messages: politely, or at once when it is a warning.
+ * What screen readers are told, once each: politely, or at once when it is a warning.
  */
 import { h } from "./dom.js";
 
-const polite = h("div", { class: "unseen", role: "status" });
+/** How long an announcement stays in the page, in milliseconds: long enough to be noticed, too short to be met by reading. */
+const STAYS_MS = 5_000;
+
+const polite = h("div", { class: "unseen", "aria-live": "polite" });
 const urgent = h("div", { class: "unseen", role: "alert" });
 
 /** Puts the two places into the page. */
@@ -13,5 +16,7 @@ export function mountAnnouncer() {
 
 /** @param {string} text */
 export function announce(text, isUrgent = false) {
-  (isUrgent ? urgent : polite).textContent = text;
+  const said = h("p", {}, text);
+  (isUrgent ? urgent : polite).append(said);
+  setTimeout(() => said.remove(), STAYS_MS);
 }

@@ -1,6 +1,7 @@
 /**
- * Dialogs: one look and one behaviour for all. The browser keeps focus inside and gives it back.
+ * Dialogs: one look and one behaviour for all. The browser keeps focus inside and gives it back; Back closes them.
  */
+import { opened } from "./back.js";
 import { h, newId } from "./dom.js";
 import { icon } from "./icons.js";
 import { t } from "./i18n.js";
@@ -20,12 +21,14 @@ export function openDialog(title, build, { onclose } = {}) {
     h(
       "header",
       { class: "dialog-head" },
-      h("h2", { id, tabIndex: -1 }, title),
+      h("h2", { id, tabIndex: -1, dir: "auto" }, title),
       h("button", { type: "button", class: "quiet round", "aria-label": t("app.close"), onclick: close }, icon("close")),
     ),
     h("div", { class: "dialog-body" }, ...build(close).filter((child) => child !== null && child !== false)),
   );
+  const closed = opened(close);
   dialog.addEventListener("close", () => {
+    closed();
     dialog.remove();
     onclose?.();
   });
@@ -43,7 +46,7 @@ export function closeDialogs() {
 }
 
 /**
- * Asks before something that cannot be taken back.
+ * Asks before something that cannot be taken back. Cancel comes first and has the focus.
  *
  * @param {string} question
  * @param {string} yes
@@ -55,7 +58,7 @@ export function confirmThat(question, yes, act) {
     h(
       "div",
       { class: "actions" },
-      h("button", { type: "button", class: "quiet", onclick: close }, t("app.cancel")),
+      h("button", { type: "button", autofocus: true, onclick: close }, t("app.cancel")),
       h("button", { type: "button", class: "danger", onclick: () => (close(), act()) }, yes),
     ),
   ]);

@@ -51,6 +51,9 @@ export function fill(parent, ...children) {
   append(parent, children);
 }
 
+/** Whether a key belongs to the composition of a character. Safari ends the composition first and tells of it only by 229. @param {KeyboardEvent} event */
+export const isComposing = (event) => event.isComposing || event.keyCode === 229;
+
 let lastId = 0;
 /** An id for what must be named by another element. @param {string} what */
 export const newId = (what) => `${what}-${++lastId}`;
@@ -74,6 +77,9 @@ export function field(label, control, hint) {
     hint && h("p", { class: "hint", id: hintId }, hint),
   );
 }
+
+/** Text whose isolated parts (see `phrase`) stand in elements of their own: names and texts of members reach no further than their place. @param {string} text */
+export const isolated = (text) => text.split(/[\u2068\u2069]/).map((part, i) => (i % 2 === 1 ? h("bdi", {}, part) : part));
 
 /** A choice. @param {[value: string, label: string][]} options @param {string} chosen */
 export function select(options, chosen) {

@@ -16,6 +16,7 @@ export function explain(error) {
     if (error.id === "alone") return t("error.alone");
     if (error.id === "busy") return t("error.busy");
     if (error.id === "no-key") return t("invite.failed");
+    if (error.id === "no-such-member") return t("error.memberGone");
     return t("error.other", { code: error.id });
   }
   if (!(error instanceof EntryError)) throw error;

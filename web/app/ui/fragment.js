@@ -7,7 +7,7 @@ let taken = "";
 function take() {
   if (location.hash.length < 2) return;
   taken = location.origin + "/" + location.hash;
-  history.replaceState(null, "", location.pathname);
+  history.replaceState(history.state, "", location.pathname);
 }
 
 take();

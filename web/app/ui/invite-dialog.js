@@ -1,42 +1,57 @@
 /**
- * Making invite links and handing them out: by copying, as a code, through the device's share sheet. And taking them back.
+ * Making invite links of all kinds, seeing what has become of them, and taking them back.
  */
-import { openDialog } from "./dialog.js";
-import { field, fill, h, select } from "./dom.js";
+import { confirmThat, openDialog } from "./dialog.js";
+import { field, fill, h, isolated, select } from "./dom.js";
 import { explain } from "./errors.js";
-import { dateAndTime, t } from "./i18n.js";
-import { drawCode } from "./qr.js";
+import { dateAndTime, phrase, t } from "./i18n.js";
+import { handingOut } from "./invite-view.js";
+import { stateOf } from "./invites.js";
 
-/** @typedef {{ url: string, joinKey: string, expiry: number, revoked: boolean }} Made */
-/** @typedef {import("../client/index.js").Room} Room */
+/** @typedef {import("./invites.js").Invites} Invites */
+/** @typedef {import("./invites.js").Made} Made */
 
-/** What was made in a room, as long as the room lasts. @type {WeakMap<Room, Made[]>} */
-const made = new WeakMap();
 const MOST_AT_ONCE = 20;
 
-/** @param {Room} room @param {(text: string) => void} say */
-export function openInvite(room, say) {
-  const links = made.get(room) ?? [];
-  made.set(room, links);
+/** @param {Invites} invites @param {{ say: (text: string) => void, closed: () => void }} act */
+export function openInvite(invites, { say, closed }) {
+  const { room } = invites;
   const kind = select([["one-time", t("invite.oneTime")], ["forever", t("invite.forever")]], "one-time");
   const life = select(/** @type {const} */ (["600", "3600", "86400", "604800", "0"]).map((s) => [s, t(`invite.expires.${s}`)]), "86400");
   const count = h("input", { type: "number", min: "1", max: String(MOST_AT_ONCE), value: "1", inputMode: "numeric", required: true });
+  const label = h("input", { maxLength: 64, autocomplete: "off", dir: "auto" });
   const countField = field(t("invite.count"), count);
   kind.addEventListener("change", () => (countField.hidden = kind.value === "forever"));
   const problem = h("p", { class: "problem", role: "alert" });
   const list = h("ol", { class: "links" });
+  const old = h("ol", { class: "links" });
+  const oldSummary = h("summary");
+  const oldBox = h("details", { class: "old-links" }, oldSummary, old);
   const submit = h("button", { type: "submit", class: "primary wide" }, t("invite.make"));
-  const form = h("form", { class: "invite-form" }, field(t("invite.kind"), kind), field(t("invite.expires"), life), countField, problem, submit);
+  const form = h(
+    "form",
+    { class: "invite-form" },
+    field(t("invite.kind"), kind),
+    field(t("invite.expires"), life),
+    field(t("invite.label"), label, t("invite.labelHint")),
+    countField,
+    problem,
+    submit,
+  );
+  /** The link that is shown with its code. @type {Made | undefined} */
+  let shown;
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     submit.disabled = true;
     fill(problem);
     try {
-      const options = { count: kind.value === "forever" ? 1 : Number(count.value), expiresInS: Number(life.value) || undefined };
-      const fresh = await room.invite(kind.value === "forever" ? "forever" : "one-time", options);
-      // The permanent link is the same until it is reset.
-      for (const link of fresh) links.unshift({ ...link, revoked: false });
-      show(true);
+      const isForever = kind.value === "forever";
+      const wanted = { count: isForever ? 1 : Number(count.value), expiresInS: Number(life.value) || undefined, label: label.value.trim() };
+      [shown] = await invites.make(isForever ? "forever" : "one-time", wanted);
+      label.value = "";
+      show();
+      list.querySelector("button")?.focus({ preventScroll: true });
+      list.querySelector("li")?.scrollIntoView({ block: "start" });
     } catch (error) {
       fill(problem, explain(error));
     } finally {
@@ -46,76 +61,87 @@ export function openInvite(room, say) {
   const reset = async () => {
     try {
       await room.rekey();
-      for (const link of links) link.revoked = true;
-      show(false);
+      invites.allWithdrawn();
       say(t("invite.resetDone"));
     } catch (error) {
       fill(problem, explain(error));
     }
   };
-  const resetBox = h(
-    "div",
-    { class: "reset" },
-    h("button", { type: "button", class: "danger", onclick: reset }, t("invite.reset")),
-    h("p", { class: "hint" }, t("invite.resetHint")),
-  );
-  /** @param {boolean} fresh */
-  const show = (fresh) => {
-    const rows = links.map((link, i) => row(room, link, links.length - i, fresh && i === 0, problem));
-    fill(list, ...rows);
-    list.hidden = links.length === 0;
-    resetBox.hidden = links.every((link) => link.revoked);
-    if (fresh) list.querySelector("button")?.focus();
+  const resetButton = h("button", { type: "button", class: "danger", onclick: () => confirmThat(t("invite.resetSure"), t("invite.reset"), reset) }, t("invite.reset"));
+  const resetBox = h("div", { class: "reset" }, resetButton, h("p", { class: "hint" }, t("invite.resetHint")));
+  const act = {
+    toggle: (/** @type {Made} */ link) => {
+      shown = shown === link ? undefined : link;
+      show();
+    },
+    withdraw: (/** @type {Made} */ link) => invites.withdraw(link).catch((error) => fill(problem, explain(error))),
   };
-  show(false);
-  openDialog(t("invite.title"), () => [form, list, resetBox]);
+  /** The rows by their links: a row stays the same element, so that it keeps the focus. @type {Map<Made, { mark: string, row: HTMLElement }>} */
+  const rows = new Map();
+  const show = () => {
+    const now = Date.now();
+    /** @type {HTMLElement[]} */
+    const live = [];
+    /** @type {HTMLElement[]} */
+    const dead = [];
+    for (const link of invites.made) {
+      const state = stateOf(link, now);
+      const isShown = shown === link && state === "waiting";
+      const mark = `${state} ${isShown}`;
+      const known = rows.get(link);
+      const row = known?.mark === mark ? known.row : rowOf(link, state, isShown, act);
+      rows.set(link, { mark, row });
+      (state === "waiting" || state === "used" ? live : dead).push(row);
+    }
+    order(list, live);
+    order(old, dead);
+    list.hidden = live.length === 0;
+    oldBox.hidden = dead.length === 0;
+    fill(oldSummary, t("invite.old", { count: dead.length }));
+    resetBox.hidden = invites.made.every((link) => link.withdrawn);
+  };
+  show();
+  const again = setInterval(show, 10_000);
+  invites.watchers.add(show);
+  const onclose = () => {
+    clearInterval(again);
+    invites.watchers.delete(show);
+    closed();
+  };
+  openDialog(t("invite.title"), () => [form, list, oldBox, resetBox], { onclose });
 }
 
-/** @param {Room} room @param {Made} link @param {number} number @param {boolean} open @param {HTMLElement} problem */
-function row(room, link, number, open, problem) {
-  const { url, joinKey, expiry } = link;
-  const code = h("div", { class: "code-frame", hidden: !open || link.revoked });
-  const drawIt = () => code.childElementCount || code.append(drawCode(url, t("invite.code")));
-  if (!code.hidden) drawIt();
-  const copied = h("span", { class: "unseen", role: "status" });
-  const copy = h("button", { type: "button", class: "primary", onclick: () => copyLink() }, t("invite.copy"));
-  const copyLink = async () => {
-    await navigator.clipboard.writeText(url).catch(() => text.select());
-    fill(copy, t("invite.copied"));
-    fill(copied, t("invite.copied"));
-  };
-  const text = h("input", { class: "link-text", readOnly: true, value: url, "aria-label": t("invite.ready"), onfocus: () => text.select() });
-  const toggle = h("button", { type: "button", "aria-expanded": String(!code.hidden), onclick: () => showCode() }, t("invite.show"));
-  const showCode = () => {
-    drawIt();
-    code.hidden = !code.hidden;
-    toggle.setAttribute("aria-expanded", String(!code.hidden));
-  };
-  const share = () => navigator.share({ title: "Subrosa", url }).catch(() => {});
-  const revoke = async () => {
-    const done = await room.revoke(joinKey).catch((error) => (fill(problem, explain(error)), false));
-    link.revoked = true;
-    if (done !== undefined) item.replaceWith(row(room, link, number, false, problem));
-  };
-  const state = link.revoked ? t("invite.revoked") : expiry ? t("join.expires", { date: dateAndTime(expiry * 1000) }) : "";
-  const item = h(
+/** Puts rows into a list in their order, and moves none that is in its place. @param {HTMLElement} list @param {HTMLElement[]} rows */
+function order(list, rows) {
+  for (const child of [...list.children]) if (!rows.includes(/** @type {HTMLElement} */ (child))) child.remove();
+  for (const [i, row] of rows.entries()) if (list.children[i] !== row) list.insertBefore(row, list.children[i] ?? null);
+}
+
+/** @param {Made} link @param {import("./invites.js").InviteState} state @param {boolean} isShown @param {{ toggle: (link: Made) => void, withdraw: (link: Made) => void }} act */
+function rowOf(link, state, isShown, act) {
+  const { url, kind, expiry, label, number, usedBy } = link;
+  const isLive = state === "waiting";
+  const what = kind === "forever" ? t("invite.forever") : t("invite.oneTime");
+  const until = expiry !== 0 && isLive ? t("invite.until", { date: dateAndTime(expiry * 1000) }) : "";
+  const word = state === "used" ? phrase("invite.state.used", { name: usedBy }) : t(`invite.state.${state}`);
+  return h(
     "li",
-    { class: link.revoked ? "revoked" : "" },
-    h("h3", {}, t("invite.number", { number })),
-    !link.revoked && h("p", { class: "hint" }, t("invite.secret")),
-    !link.revoked && text,
-    code,
-    state !== "" && h("p", { class: "hint" }, state),
-    !link.revoked &&
+    { class: `link ${state}` },
+    h(
+      "div",
+      { class: "link-head" },
+      h("h3", {}, h("bdi", {}, label || t("invite.number", { number }))),
+      h("span", { class: `tag ${state}` }, ...isolated(word)),
+    ),
+    isLive && h("p", { class: "hint" }, [what, until].filter(Boolean).join(" · ")),
+    isShown && h("p", { class: "hint" }, t("invite.secret")),
+    ...(isShown ? handingOut(url) : []),
+    isLive &&
       h(
         "div",
         { class: "actions" },
-        copy,
-        toggle,
-        "share" in navigator && h("button", { type: "button", onclick: share }, t("invite.share")),
-        h("button", { type: "button", class: "quiet", onclick: revoke }, t("invite.revoke")),
-        copied,
+        h("button", { type: "button", "aria-expanded": String(isShown), onclick: () => act.toggle(link) }, isShown ? t("invite.hide") : t("invite.show")),
+        h("button", { type: "button", class: "quiet", onclick: () => act.withdraw(link) }, t("invite.revoke")),
       ),
   );
-  return item;
 }

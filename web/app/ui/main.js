@@ -3,13 +3,14 @@
  * in this page and ends with it.
  */
 import { takenLink, watchFragment } from "./fragment.js";
-import { isSupported, parseLink } from "../client/index.js";
+import { wishedLanguage } from "./early.js";
+import { findLink, isSupported } from "../client/index.js";
 import { announce, mountAnnouncer } from "./announce.js";
 import { resetAttention } from "./attention.js";
-import { closeDialogs } from "./dialog.js";
+import { closeDialogs, openDialog } from "./dialog.js";
 import { h } from "./dom.js";
 import { explain } from "./errors.js";
-import { followBrowser, t } from "./i18n.js";
+import { t } from "./i18n.js";
 import { joinScreen } from "./join-screen.js";
 import { panic, watchPanicKey } from "./panic.js";
 import { RoomScreen } from "./room-screen.js";
@@ -21,8 +22,11 @@ import { startScreen } from "./start-screen.js";
 let present;
 /** What came before the room was shown. @type {import("../client/room/machine.js").RoomEvent[]} */
 let before = [];
+/** Ends the wait of a room that is over but still to be read. @type {(() => void) | undefined} */
+let stopWaiting;
 
 const wipe = () => {
+  stopWaiting?.();
   present?.room.abandon();
   present = undefined;
   before = [];
@@ -38,28 +42,35 @@ const go = {
     },
     state: (state) => present?.screen.connection(state),
   },
-  entered: (room, staysWithoutOwner) => {
-    const screen = new RoomScreen(room, { staysWithoutOwner, panic: () => panic(wipe) });
+  entered: (room) => {
+    const screen = new RoomScreen(room, { panic: () => panic(wipe) });
     present = { room, screen };
     show(screen.element);
     for (const event of before.splice(0)) screen.tell(event);
     screen.shown();
   },
-  look: async (url) => {
-    const link = await parseLink(url);
-    show(await joinScreen(link, url.trim(), go));
+  look: async (text) => {
+    const { link, url } = await findLink(text, location.origin);
+    show(await joinScreen(link, url, go));
   },
-  start: () => show(startScreen(go)),
+  start: (message) => show(startScreen(go, message)),
 };
 
 /** @param {import("../client/room/machine.js").Ending} ending */
 function over(ending) {
+  const screen = present?.screen;
   present = undefined;
   before = [];
   closeDialogs();
-  resetAttention();
   const text = t(`ended.${ending}`);
-  show(startScreen(go, text));
+  const end = () => {
+    stopWaiting = undefined;
+    resetAttention();
+    go.start(text);
+  };
+  // One's own going needs no time to read; everything else comes as a surprise.
+  if (!screen || ending === "left" || screen.isLeaving) end();
+  else stopWaiting = screen.freeze(text, end);
   announce(text, ending !== "left");
 }
 
@@ -75,19 +86,39 @@ function show(screen) {
   }
 }
 
-/** @param {string} link */
-async function open(link) {
-  // Whoever is in a room stays there: a link can be opened in another tab.
-  if (present) return;
+/** An invite was put into the address of this page. @param {string} text */
+async function open(text) {
+  if (present) return askBeforeLeaving(present.room, text);
+  stopWaiting?.();
   try {
-    await go.look(link);
+    await go.look(text);
   } catch (error) {
-    show(startScreen(go, explain(error)));
+    go.start(explain(error));
   }
 }
 
+/** @param {Room} room @param {string} text of the invite */
+async function askBeforeLeaving(room, text) {
+  let url;
+  try {
+    ({ url } = await findLink(text, location.origin));
+  } catch (error) {
+    return present?.screen.about.problem(explain(error));
+  }
+  openDialog(t("another.title"), (close) => [
+    h("p", {}, t("another.question", { room: room.roomName || t("app.untitled") })),
+    h(
+      "div",
+      { class: "actions stacked" },
+      h("button", { type: "button", autofocus: true, onclick: close }, t("another.stay")),
+      h("button", { type: "button", onclick: () => (close(), globalThis.open(url, "_blank", "noopener")) }, t("another.newTab")),
+      h("button", { type: "button", class: "danger", onclick: () => (close(), room.leave().then(() => open(url))) }, t("another.leave")),
+    ),
+  ]);
+}
+
 async function begin() {
-  await followBrowser(navigator.languages);
+  await wishedLanguage;
   mountAnnouncer();
   if (!(await isSupported())) return show(h("main", { class: "start" }, h("h1", {}, "Subrosa"), h("p", {}, t("app.unsupported"))));
   watchPanicKey(wipe);

@@ -5,8 +5,8 @@ import { groups, words } from "../client/index.js";
 import { confirmThat, openDialog } from "./dialog.js";
 import { fill, h } from "./dom.js";
 import { explain } from "./errors.js";
-import { icon } from "./icons.js";
 import { t } from "./i18n.js";
+import { icon } from "./icons.js";
 import { drawCode } from "./qr.js";
 import { scanCode } from "./scan.js";
 
@@ -16,15 +16,19 @@ const CODE_HEAD = "subrosa-fingerprint:";
 /** @param {string} fingerprint */
 const codeOf = (fingerprint) => CODE_HEAD + fingerprint;
 
-/** Six words and twelve groups. @param {string} fingerprint */
-export function fingerprintView(fingerprint) {
-  return [
-    h("p", { class: "label" }, t("member.words")),
-    h("p", { class: "words", lang: "en" }, ...words(fingerprint).map((word) => h("span", {}, word, " "))),
-    h("p", { class: "label" }, t("member.groups")),
-    h("p", { class: "groups" }, ...groups(fingerprint).map((group) => h("span", {}, group, " "))),
-  ];
-}
+/** The words to compare. @param {string} fingerprint */
+export const wordsView = (fingerprint) =>
+  h("p", { class: "words", lang: "en", translate: false }, ...words(fingerprint).map((word) => h("span", {}, word, " ")));
+
+/** The whole fingerprint in groups. @param {string} fingerprint */
+export const groupsView = (fingerprint) => h("p", { class: "groups", translate: false }, ...groups(fingerprint).map((group) => h("span", {}, group, " ")));
+
+/** @param {string} fingerprint */
+const fingerprintView = (fingerprint) => [
+  h("p", { class: "label" }, t("member.words")),
+  wordsView(fingerprint),
+  h("details", {}, h("summary", {}, t("member.groups")), groupsView(fingerprint)),
+];
 
 /** One's own fingerprint. @param {import("../client/index.js").Room} room */
 export function openMe(room) {
@@ -43,44 +47,51 @@ export function openMe(room) {
 export function openMember(room, fingerprint, act) {
   const member = room.member(fingerprint);
   if (!member) return;
-  const { name } = member;
+  const { name, owner } = member;
   const verdict = h("div", { class: "verdict", role: "status" });
   const buttons = h("div", { class: "actions stacked" });
-  const showVerified = () => {
+  const problem = h("p", { class: "problem", role: "alert" });
+  /** @param {string} [fresh] the code was theirs, just now */
+  const show = (fresh) => {
     const verified = room.member(fingerprint)?.verified ?? false;
-    fill(verdict, verified && h("p", { class: "good" }, icon("check"), t("members.verified")));
-    fill(
-      buttons,
-      !verified && h("button", { type: "button", class: "primary", onclick: () => verify(true) }, icon("check"), t("member.match")),
-      !verified && h("button", { type: "button", onclick: scan }, icon("camera"), t("member.scan")),
-      verified && h("button", { type: "button", class: "quiet", onclick: () => verify(false) }, t("member.unverify")),
-    );
+    const differs = room.mismatched.has(fingerprint);
+    if (differs) fill(verdict, h("p", { class: "alarm" }, icon("warning"), t("member.scanDiffers", { name })));
+    else fill(verdict, verified && h("p", { class: "good" }, icon("shield"), fresh ?? t("members.verified")));
+    const scanning = h("button", { type: "button", class: differs ? "primary" : "", onclick: scan }, icon("camera"), differs ? t("member.scanAgain") : t("member.scan"));
+    // A code that was another's is not talked away by a click: only the right code is.
+    const same = h("button", { type: "button", class: "primary", onclick: () => verify(true) }, icon("check"), t("member.match"));
+    const back = h("button", { type: "button", class: "quiet", onclick: () => verify(false) }, t("member.unverify"));
+    fill(buttons, ...(verified ? [back] : differs ? [scanning] : [same, scanning]));
   };
-  /** @param {boolean} verified */
-  const verify = (verified) => {
+  /** @param {boolean} verified @param {string} [fresh] */
+  const verify = (verified, fresh) => {
     if (room.member(fingerprint)) room.setVerified(fingerprint, verified);
-    showVerified();
+    show(fresh);
     act.changed();
   };
   const scan = async () => {
-    const text = await scanCode();
+    const text = await scanCode(t("error.camera.member"));
     if (text === null) return;
+    if (!text.startsWith(CODE_HEAD)) return fill(problem, t("member.scanOther"));
+    fill(problem);
     const same = text === codeOf(fingerprint);
-    verify(same);
-    if (same) fill(verdict, h("p", { class: "good" }, icon("check"), t("member.scanMatch", { name })));
-    else fill(verdict, h("p", { class: "alarm" }, icon("warning"), t("member.scanDiffers", { name })));
+    if (same) room.mismatched.delete(fingerprint);
+    else room.mismatched.add(fingerprint);
+    verify(same, t("member.scanMatch", { name }));
   };
   /** @param {() => Promise<unknown>} wish */
   const ask = (wish) => wish().catch((error) => act.problem(explain(error)));
   openDialog(name, (close) => {
-    showVerified();
+    show();
     const tell = () => (close(), act.tell(fingerprint, name));
     const remove = () => (close(), confirmThat(t("member.removeSure", { name }), t("member.remove"), () => ask(() => room.remove(fingerprint))));
     const handOver = () =>
       (close(), confirmThat(t("member.handOverSure", { name }), t("member.handOver"), () => ask(() => room.handOverTo(fingerprint))));
     return [
+      owner && h("p", { class: "hint" }, t("member.isOwner")),
       h("p", { class: "hint" }, t("member.compare", { name })),
       ...fingerprintView(fingerprint),
+      problem,
       verdict,
       buttons,
       h("hr"),

@@ -1,19 +1,24 @@
 /**
  * The room: who is here, what is said, what happens, and what to be warned of.
  */
+import { AlarmBanner } from "./alarm-banner.js";
 import { alarmText } from "./alarm-text.js";
-import { announce } from "./announce.js";
-import { setTitle, somethingWasSaid } from "./attention.js";
+import { isWatched, setRoomName, somethingHappened } from "./attention.js";
 import { Composer } from "./composer.js";
-import { fill, h } from "./dom.js";
-import { explain } from "./errors.js";
-import { listOf, t } from "./i18n.js";
+import { h } from "./dom.js";
+import { farewell } from "./farewell.js";
+import { listOf, phrase, t } from "./i18n.js";
 import { icon } from "./icons.js";
 import { openInvite } from "./invite-dialog.js";
+import { Invites } from "./invites.js";
 import { openMe, openMember } from "./member-dialog.js";
 import { MembersPanel } from "./members-panel.js";
+import { OwnMessages } from "./own-messages.js";
 import { openLeave, openMenu } from "./room-menu.js";
+import { RoomStatus } from "./room-status.js";
+import { SearchBar } from "./search-bar.js";
 import { Timeline } from "./timeline.js";
+import { welcome } from "./welcome.js";
 
 /** @typedef {import("../client/index.js").Room} Room */
 /** @typedef {import("../client/room/machine.js").RoomEvent} RoomEvent */
@@ -22,56 +27,102 @@ import { Timeline } from "./timeline.js";
 export class RoomScreen {
   /**
    * @param {Room} room
-   * @param {{ staysWithoutOwner: boolean | undefined, panic: () => void }} about
+   * @param {{ panic: () => void }} about
    */
   constructor(room, about) {
     this.room = room;
-    this.about = { ...about, problem: (/** @type {string} */ text) => this.composer.complain(text) };
-    this.timeline = new Timeline();
-    this.composer = new Composer((text, to) => this.say(text, to));
-    /** What has become of one's own messages, by their numbers. @type {Map<number, (word: string, isProblem?: boolean) => void>} */
-    this.mine = new Map();
-    /** What was told of messages whose number was not known yet. @type {Map<number, RoomEvent>} */
-    this.early = new Map();
-    const invite = () => openInvite(room, (text) => this.timeline.note(text));
-    this.panel = new MembersPanel(room, { openMember: (fingerprint) => this.openMember(fingerprint), openMe: () => openMe(room), invite });
+    this.about = { ...about, problem: (/** @type {string} */ text) => this.composer.complain(text), leaving: () => (this.isLeaving = true) };
+    /** Whether this person ends it: nothing has to be explained then. */
+    this.isLeaving = false;
+    this.timeline = new Timeline(isWatched);
+    this.composer = new Composer((text, to) => this.own.say(text, to), { longest: () => room.longestText });
+    this.own = new OwnMessages(room, this.timeline, { nameOf: (member) => this.nameOf(member), problem: this.about.problem });
+    this.invites = new Invites(room);
+    this.alarms = new AlarmBanner((count) => this.status.warn(count));
+    this.search = new SearchBar(this.timeline, () => this.composer.input.focus());
+    this.panel = new MembersPanel(room, {
+      openMember: (fingerprint) => this.openMember(fingerprint),
+      openMe: () => openMe(room),
+      invite: () => this.invite(),
+    });
+    this.status = new RoomStatus(room, (text) => this.timeline.note(text));
     const name = room.roomName || t("app.untitled");
-    setTitle(name);
-    this.status = h("p", { class: "status", role: "status" }, t("room.live"));
+    setRoomName(name);
     this.people = h("button", { type: "button", class: "quiet round only-narrow", onclick: () => this.panel.open(true) }, icon("people"));
-    this.inviteButton = h("button", { type: "button", class: "quiet round", "aria-label": t("room.invite"), onclick: invite }, icon("invite"));
+    this.inviteButton = this.button("invite", t("room.invite"), () => this.invite());
+    this.buttons = h(
+      "div",
+      { class: "head-buttons" },
+      this.inviteButton,
+      this.people,
+      this.button("search", t("search.open"), () => this.search.open()),
+      this.button("more", t("room.menu"), () => openMenu(room, this.about)),
+      this.button("leave", t("room.leave"), () => openLeave(room, this.about)),
+    );
+    this.top = h("div", { class: "room-top" }, this.alarms.element, this.search.element);
     this.element = h(
       "main",
       { class: "room" },
       h(
         "header",
         { class: "room-head" },
-        h("div", { class: "room-title" }, h("h1", { dir: "auto" }, name), this.status),
-        this.inviteButton,
-        this.people,
-        this.button("more", t("room.menu"), () => openMenu(room, this.about)),
-        this.button("leave", t("room.leave"), () => openLeave(room, this.about)),
+        h("div", { class: "room-title" }, h("h1", { dir: "auto", translate: false }, name), this.status.element),
+        this.buttons,
       ),
+      this.top,
       this.timeline.element,
       this.composer.element,
       this.panel.element,
     );
-    if (room.notice) this.timeline.note(t("room.notice", { text: room.notice }));
-    this.timeline.note(room.members.length === 0 && room.isOwner ? t("room.emptyOwner") : t("room.empty"));
+    this.element.addEventListener("keydown", (event) => this.key(event));
+    this.composer.input.addEventListener("input", () => room.aboutToSpeak());
+    for (const what of ["dragover", "drop"]) this.element.addEventListener(what, (event) => this.dropped(/** @type {DragEvent} */ (event)));
+    if (room.notice) this.timeline.note(phrase("room.notice", { text: room.notice }));
+    if (room.members.length === 0 && room.isOwner) this.welcome();
+    else this.hint = this.timeline.note(t("room.empty"));
     this.peopleChanged();
+  }
+
+  welcome() {
+    this.greeting = welcome(this.invites, { more: () => this.invite() });
+    this.timeline.before.append(this.greeting);
   }
 
   /** @param {string} picture @param {string} label @param {() => void} onclick */
   button(picture, label, onclick) {
-    return h("button", { type: "button", class: "quiet round", "aria-label": label, onclick }, icon(picture));
+    return h("button", { type: "button", class: "quiet round", "aria-label": label, title: label, onclick }, icon(picture));
   }
 
-  /** @param {"connecting" | "live" | "away"} state */
+  invite() {
+    if (this.greeting) this.greeting.hidden = true;
+    const closed = () => {
+      if (this.greeting) this.greeting.hidden = false;
+    };
+    openInvite(this.invites, { say: (text) => this.timeline.note(text), closed });
+  }
+
+  /** @param {KeyboardEvent} event */
+  key(event) {
+    if (event.key.toLowerCase() !== "f" || !(event.ctrlKey || event.metaKey) || event.shiftKey || event.altKey) return;
+    // A second time asks for the browser's own search.
+    if (document.activeElement === this.search.input) return;
+    event.preventDefault();
+    this.search.open();
+  }
+
+  /** Files cannot be sent yet: dropping one must not open it instead of the room. @param {DragEvent} event */
+  dropped(event) {
+    if (!event.dataTransfer?.types.includes("Files")) return;
+    event.preventDefault();
+    event.dataTransfer.dropEffect = "none";
+    if (event.type === "drop") this.composer.complain(t("error.noFiles"));
+  }
+
+  /** @param {import("../client/connection.js").LineState} state */
   connection(state) {
-    const text = t(`room.${state}`);
-    if (this.status.textContent === text) return;
-    fill(this.status, text);
-    this.element.classList.toggle("away", state !== "live");
+    this.status.line(state);
+    this.element.classList.toggle("away", state === "away" || state === "connecting");
+    this.element.classList.toggle("doubtful", state === "doubtful");
   }
 
   /** @param {RoomEvent} event */
@@ -82,78 +133,81 @@ export class RoomScreen {
         return this.heard(event);
       case "sent":
       case "not-sent":
-        return this.becameOf(event);
+        return this.own.becameOf(event);
       case "member-joined":
-        if (event.live) timeline.note(t("event.joined", { name: this.nameOf(event.member) }));
-        return this.peopleChanged();
+        return this.joined(event);
       case "member-left":
-        if (this.composer.to === event.member) this.composer.writeTo(undefined);
-        timeline.note(t(`event.${event.reason}`, { name: event.name }));
-        return this.peopleChanged();
+        return this.left(event);
       case "not-here-yet":
-        return timeline.note(t("event.notHereYet"));
+        return timeline.coming(t("event.notHereYet"));
       case "owner-changed":
-        timeline.note(event.owner === this.room.fingerprint ? t("event.ownerMe") : t("event.owner", { name: this.nameOf(event.owner) }));
+        timeline.note(event.owner === this.room.fingerprint ? t("event.ownerMe") : phrase("event.owner", { name: this.nameOf(event.owner) }));
         return this.peopleChanged();
       case "hand-over-failed":
-        return timeline.note(t("event.handOverFailed", { name: this.nameOf(event.to) }));
+        timeline.note(phrase("event.handOverFailed", { name: this.nameOf(event.to) }));
+        return undefined;
       case "rekeyed":
-        return timeline.note(t("event.rekeyed"));
+        return timeline.coming(t("event.rekeyed"));
       case "rekey-undelivered":
-        return timeline.warn(t("event.rekeyUndelivered", { names: listOf(event.members.map((member) => this.nameOf(member))) }));
+        return this.warn(phrase("event.rekeyUndelivered", { names: listOf(event.members.map((member) => this.nameOf(member))) }), t("advice.undelivered"));
       case "unsupported":
-        return timeline.note(t("room.unsupported", { name: this.nameOf(event.from) }));
+        timeline.note(phrase("room.unsupported", { name: this.nameOf(event.from) }));
+        return undefined;
       case "gap":
-        return timeline.warn(t("event.gap"));
+        return this.warn(t("event.gap"), t("advice.messages"));
       case "alarm": {
         const text = alarmText(event.alarm);
         timeline.warn(text);
-        return announce(`${t("alarm.title")}: ${text}`, true);
+        this.alarms.raise(event.alarm);
+        return somethingHappened("alarm");
       }
       default:
         return undefined;
     }
   }
 
+  /** @param {string} text @param {string} advice */
+  warn(text, advice) {
+    this.timeline.warn(text);
+    this.alarms.add(text, advice);
+  }
+
+  /** @param {Extract<RoomEvent, { type: "member-joined" }>} event */
+  joined({ member, live }) {
+    const name = this.nameOf(member);
+    const used = this.invites.used(this.room.inviteOf(member), name);
+    this.greeting?.remove();
+    this.greeting = undefined;
+    if (live) {
+      // Others' guests come unannounced: in a large room nobody wants to hear of each.
+      const isGuest = used !== undefined || this.room.members.length === 1;
+      this.timeline.coming(phrase("event.joined", { name }), isGuest);
+      if (isGuest) somethingHappened("joined");
+    }
+    this.peopleChanged();
+  }
+
+  /** @param {Extract<RoomEvent, { type: "member-left" }>} event */
+  left({ member, name, reason }) {
+    this.composer.recipientGone(member, t(`event.${reason}`, { name }));
+    this.own.memberLeft(member, name);
+    this.timeline.coming(phrase(`event.${reason}`, { name }));
+    this.peopleChanged();
+  }
+
   /** @param {Extract<RoomEvent, { type: "message" }>} event */
   heard({ from, text, at, private: isPrivate }) {
-    // Clocks differ: what comes now was not written later than now.
-    const shown = Math.min(at, Date.now());
-    const only = isPrivate ? { only: t("room.private") } : {};
-    this.timeline.say({ name: this.nameOf(from), fingerprint: from, text, at: shown, mine: false, ...only });
-    somethingWasSaid();
+    const name = this.nameOf(from);
+    const only = isPrivate ? t("room.private") : "";
+    const verified = this.room.member(from)?.verified ?? false;
+    this.dropHint();
+    this.timeline.say({ name, fingerprint: from, verified, text, written: at, mine: false, only });
+    somethingHappened("message");
   }
 
-  /** @param {string} text @param {string | undefined} to */
-  async say(text, to) {
-    try {
-      const id = await this.room.say(text, to);
-      const only = to === undefined ? {} : { only: t("room.privateTo", { name: this.nameOf(to) }) };
-      const { name, fingerprint } = this.room;
-      const show = this.timeline.say({ name, fingerprint, text, at: Date.now(), mine: true, ...only });
-      show(t("room.sending"));
-      this.mine.set(id, show);
-      const early = this.early.get(id);
-      this.early.delete(id);
-      if (early) this.tell(early);
-      return true;
-    } catch (error) {
-      this.composer.complain(explain(error));
-      return false;
-    }
-  }
-
-  /** @param {Extract<RoomEvent, { type: "sent" | "not-sent" }>} event */
-  becameOf(event) {
-    const show = this.mine.get(event.id);
-    if (!show) {
-      this.early.set(event.id, event);
-      return;
-    }
-    this.mine.delete(event.id);
-    if (event.type === "not-sent") show(t("room.notSent"), true);
-    else if (event.held.length > 0) show(t("room.held", { names: listOf(event.held.map((member) => this.nameOf(member))) }));
-    else show(t("room.sent"));
+  dropHint() {
+    if (this.hint) this.timeline.take(this.hint);
+    this.hint = undefined;
   }
 
   /** @param {string} fingerprint */
@@ -165,7 +219,10 @@ export class RoomScreen {
   /** @param {string} fingerprint */
   openMember(fingerprint) {
     openMember(this.room, fingerprint, {
-      changed: () => this.panel.changed(),
+      changed: () => {
+        this.panel.changed();
+        this.timeline.verified(fingerprint, this.room.member(fingerprint)?.verified ?? false);
+      },
       tell: (to, name) => (this.panel.open(false), this.composer.writeTo(to, name)),
       problem: (text) => this.composer.complain(text),
     });
@@ -174,6 +231,7 @@ export class RoomScreen {
   peopleChanged() {
     const label = t("room.membersCount", { count: this.room.machine.members.accepted.size + 1 });
     this.people.setAttribute("aria-label", label);
+    this.people.title = label;
     this.inviteButton.hidden = !this.room.isOwner;
     this.panel.changed();
   }
@@ -181,5 +239,25 @@ export class RoomScreen {
   /** Called once the room is on the page. */
   shown() {
     this.composer.input.focus({ preventScroll: true });
+  }
+
+  /**
+   * The room is over: what was said stays to be read for a moment, and then wipes itself.
+   *
+   * @param {string} why
+   * @param {() => void} wipe
+   */
+  freeze(why, wipe) {
+    this.panel.open(false);
+    this.element.classList.add("frozen");
+    this.buttons.remove();
+    this.greeting?.remove();
+    this.status.stop();
+    const drafts = this.composer.freeze();
+    const bar = farewell(why, drafts, wipe);
+    this.top.prepend(bar.element);
+    this.panel.element.inert = true;
+    bar.focus();
+    return bar.stop;
   }
 }

@@ -9,9 +9,10 @@ import { readCode } from "./qr.js";
 /**
  * Shows what the camera sees until a code is found.
  *
+ * @param {string} without what to do where the camera cannot be used
  * @returns {Promise<string | null>} its text; null when the person gave up
  */
-export async function scanCode() {
+export async function scanCode(without) {
   const video = h("video", { class: "viewfinder", muted: true, playsInline: true, "aria-label": t("scan.hint") });
   const message = h("p", { class: "hint", role: "status" }, t("scan.hint"));
   const stop = new AbortController();
@@ -27,8 +28,9 @@ export async function scanCode() {
     close();
     return text;
   } catch {
-    message.textContent = t("error.camera");
+    message.textContent = without;
     message.className = "problem";
+    video.remove();
     return null;
   } finally {
     for (const track of stream?.getTracks() ?? []) track.stop();

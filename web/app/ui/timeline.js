@@ -1,127 +1,375 @@
 /**
- * What was said and what happened, in order. Bounded in length, and laid out in blocks that the browser skips while they are out of sight.
+ * What was said and what happened, in the order in which it came. It keeps thousands of entries, but only a part of them is in the page at a time: what
+ * is around the place that is looked at. So typing and scrolling cost the same in a long room as in an empty one.
  */
-import { fill, h } from "./dom.js";
-import { dayOf, t, timeOf } from "./i18n.js";
+import { fill, h, isolated } from "./dom.js";
+import { dayOf, t } from "./i18n.js";
 import { icon } from "./icons.js";
-import { linkified } from "./linkify.js";
+import { messageView, showName, showState } from "./message-view.js";
 
-/** Entries that are kept; older ones are let go. */
-const MOST = 5_000;
-/** Entries of a block. */
-const BLOCK = 50;
-/** From so near to the end, in pixels, new entries pull the view along. */
-const NEAR_END = 80;
-
+/** @typedef {import("./message-view.js").Message} Message */
 /**
- * @typedef {object} Said
- * @property {string} name
- * @property {string} fingerprint
- * @property {string} text
- * @property {number} at unix milliseconds
- * @property {boolean} mine
- * @property {string} [only] says for whom alone it is
+ * @typedef {Message
+ *   | { kind: "note" | "day" | "new", text: string, isNews?: boolean, element?: HTMLElement }
+ *   | { kind: "alarm", text: string, count: number, element?: HTMLElement }
+ *   | { kind: "folded", texts: string[], element?: HTMLElement }} Entry
  */
+
+/** Entries that are kept; older ones are let go, some at a time. */
+const MOST = 5_000;
+const LET_GO = 250;
+/** Entries in the page: so many at most, and so many come in at a time when one scrolls there. */
+const SHOWN = 200;
+const STEP = 60;
+/** From so near to an edge, in pixels, entries beyond it come in. */
+const NEAR_EDGE = 800;
+/** From so near to the end, in pixels, the view sticks to it. */
+const NEAR_END = 80;
+/** So many arrivals and departures in a row are shown; those before them fold. */
+const COMINGS = 4;
+/** A message that comes within this time after one of the same sender, in milliseconds, goes on where that ended. */
+const FOLLOWS_MS = 120_000;
+/** Screen readers look at what has changed within this time, in milliseconds. */
+const HUSH_MS = 500;
 
 /** See the module. */
 export class Timeline {
-  constructor() {
-    this.log = h("div", { class: "log", role: "log", "aria-label": t("room.messages"), "aria-live": "polite", tabIndex: 0 });
-    this.jump = h(
-      "button",
-      { type: "button", class: "jump round", hidden: true, "aria-label": t("room.toNewest"), onclick: () => this.toEnd() },
-      icon("down"),
-    );
-    this.element = h("div", { class: "timeline" }, this.log, this.jump);
-    this.count = 0;
+  /** @param {() => boolean} [isWatched] whether somebody looks at the page */
+  constructor(isWatched = () => true) {
+    this.isWatched = isWatched;
+    this.list = h("div", { class: "entries" });
+    this.before = h("div", { class: "before" });
+    this.log = h("div", { class: "log", role: "log", "aria-label": t("room.messages"), "aria-live": "polite", tabIndex: 0 }, this.before, this.list);
+    this.badge = h("span", { class: "badge" });
+    this.jump = h("button", { type: "button", class: "jump", hidden: true, onclick: () => this.toEnd() }, icon("down"), this.badge);
+    this.element = h("div", { class: "timeline", translate: false }, this.log, this.jump);
+    /** @type {Entry[]} */
+    this.entries = [];
+    /** The entries in the page: from the first on, before the second. */
+    this.first = 0;
+    this.end = 0;
     this.day = "";
+    /** The latest arrival so far: a clock that is set back draws no day lines anew. */
+    this.now = 0;
+    /** The arrivals and departures at the end. @type {Entry[]} */
+    this.comings = [];
     /** Who spoke last, and when: what follows soon needs no new name. */
     this.last = { fingerprint: "", only: "", at: 0 };
+    /** The last own message that is done. @type {Message | undefined} */
+    this.done = undefined;
+    /** Whether the view stays at the end. */
+    this.sticks = true;
+    this.unread = 0;
+    /** The line above what is new. @type {Entry | undefined} */
+    this.line = undefined;
     this.log.addEventListener("scroll", () => this.scrolled(), { passive: true });
+    // The field grows, keyboards open, phones turn: whoever was at the end stays there.
+    const watch = new ResizeObserver(() => this.sticks && this.scrollToEnd());
+    for (const element of [this.log, this.list, this.before]) watch.observe(element);
+    this.showJump();
   }
 
-  /** Something that a person said. Gives a way to say what becomes of it. @param {Said} said */
-  say({ name, fingerprint, text, at, mine, only = "" }) {
-    const state = h("span", { class: "state" });
-    const follows = this.last.fingerprint === fingerprint && this.last.only === only && at - this.last.at < 120_000;
-    // Whose a message on one's own side is, everybody knows who sees it.
-    const who = mine ? h("span", { class: "unseen" }, t("room.you")) : h("span", { class: `name tone-${tone(fingerprint)}` }, name);
-    const head = h("p", { class: "who" }, who, only && h("span", { class: "only" }, icon("lock"), only));
-    const time = h("time", { dateTime: new Date(at).toISOString() }, timeOf(at));
-    const body = h("div", { class: "bubble" }, h("p", { class: "text", dir: "auto" }, ...linkified(text)), h("p", { class: "meta" }, time, state));
-    const classes = `message${mine ? " mine" : ""}${only ? " private" : ""}${follows ? " follows" : ""}`;
-    const item = h("article", { class: classes }, follows ? null : head, body);
-    if (follows) item.setAttribute("aria-label", mine ? t("room.you") : name);
-    this.add(item, at);
+  // ---- what comes ----
+
+  /**
+   * Something that a person said.
+   *
+   * @param {Omit<Message, "kind" | "at" | "follows" | "state">} said
+   * @returns {Message}
+   */
+  say(said) {
+    const at = this.arrival();
+    const { fingerprint, only, mine } = said;
+    const { last } = this;
+    const news = !mine && !this.isRead();
+    if (news) this.markNew();
+    const follows = last.fingerprint === fingerprint && last.only === only && at - last.at < FOLLOWS_MS;
+    /** @type {Message} */
+    const message = { ...said, kind: "message", at, follows, state: { word: "" } };
+    this.add(message);
     this.last = { fingerprint, only, at };
-    return (/** @type {string} */ word, isProblem = false) => {
-      fill(state, word);
-      state.classList.toggle("problem", isProblem);
-    };
+    if (mine) {
+      this.dropLine();
+      this.toEnd();
+    } else if (news) {
+      this.unread += 1;
+      this.showJump();
+    }
+    return message;
   }
 
-  /** Something that happened. @param {string} text */
-  note(text) {
-    this.add(h("p", { class: "note" }, text), Date.now());
-    this.last.fingerprint = "";
+  /** What has become of one's own message. @param {Message} message @param {import("./message-view.js").State} state */
+  become(message, state) {
+    message.state = state;
+    showState(message);
+    if (!state.done) return;
+    const { done } = this;
+    this.done = message;
+    if (!done || done === message || !done.state.done) return;
+    done.state = { word: "", done: true };
+    showState(done);
   }
 
-  /** Something to be warned of. @param {string} text */
+  /** Something that happened. @param {string} text @param {boolean} [isNews] whether screen readers say it */
+  note(text, isNews = false) {
+    const at = this.arrival();
+    this.last = { ...this.last, fingerprint: "", at };
+    /** @type {Entry} */
+    const entry = { kind: "note", text, isNews };
+    this.add(entry);
+    return entry;
+  }
+
+  /** Somebody came or went. Many in a row fold, but for the latest. @param {string} text @param {boolean} [isNews] */
+  coming(text, isNews) {
+    const { comings } = this;
+    const entry = this.note(text, isNews);
+    this.comings = [...comings, entry];
+    const first = this.comings[0];
+    if (first.kind === "folded" && this.comings.length > COMINGS + 1) this.fold(first, this.comings.splice(1, 1)[0]);
+    else if (first.kind !== "folded" && this.comings.length > COMINGS + 1) {
+      /** @type {Extract<Entry, { kind: "folded" }>} */
+      const folded = { kind: "folded", texts: [] };
+      this.put(folded, this.entries.indexOf(first));
+      this.fold(folded, this.comings.splice(0, 1)[0]);
+      this.fold(folded, this.comings.splice(0, 1)[0]);
+      this.comings.unshift(folded);
+    }
+  }
+
+  /** @param {Extract<Entry, { kind: "folded" }>} into @param {Entry} entry */
+  fold(into, entry) {
+    if (entry.kind === "note") into.texts.push(entry.text);
+    this.take(entry);
+    if (into.element) into.element.replaceWith(this.render(into));
+  }
+
+  /** Something to be warned of; the same again is counted. @param {string} text */
   warn(text) {
-    this.add(h("p", { class: "alarm" }, icon("warning"), h("span", {}, h("strong", {}, t("alarm.title")), " ", text)), Date.now());
+    const last = this.entries[this.entries.length - 1];
+    if (last?.kind === "alarm" && last.text === text) {
+      last.count += 1;
+      const { element } = last;
+      if (element) element.replaceWith(this.render(last));
+      return;
+    }
+    this.arrival();
     this.last.fingerprint = "";
+    this.add({ kind: "alarm", text, count: 1 });
   }
 
-  /** @param {HTMLElement} item @param {number} at */
-  add(item, at) {
-    const follow = this.isAtEnd();
-    const day = dayOf(at);
+  /** Takes an entry out again. @param {Entry} entry */
+  take(entry) {
+    const at = this.entries.lastIndexOf(entry);
+    if (at < 0) return;
+    this.entries.splice(at, 1);
+    if (at < this.first) this.first -= 1;
+    if (at < this.end) this.end -= 1;
+    this.unrender(entry);
+  }
+
+  /** A member's standing has changed. @param {string} fingerprint @param {boolean} verified */
+  verified(fingerprint, verified) {
+    for (const entry of this.entries) {
+      if (entry.kind !== "message" || entry.fingerprint !== fingerprint || entry.verified === verified) continue;
+      entry.verified = verified;
+      showName(entry);
+    }
+  }
+
+  /** The time of what comes now; draws the line of a new day. */
+  arrival() {
+    this.now = Math.max(this.now, Date.now());
+    const day = dayOf(this.now);
     if (day !== this.day) {
-      if (this.day) this.append(h("p", { class: "note day" }, day));
       this.day = day;
+      this.add({ kind: "day", text: day });
+      this.last.fingerprint = "";
     }
-    this.append(item);
-    if (follow) this.toEnd();
-    else this.jump.hidden = false;
+    return this.now;
   }
 
-  /** @param {HTMLElement} item */
-  append(item) {
-    let block = /** @type {HTMLElement | null} */ (this.log.lastElementChild);
-    if (!block || block.childElementCount >= BLOCK) {
-      block?.classList.add("full");
-      block = h("div", { class: "block" });
-      this.log.append(block);
-    }
-    block.append(item);
-    this.count += 1;
-    if (this.count > MOST) this.letGo();
+  /** @param {Entry} entry */
+  add(entry) {
+    this.comings = [];
+    this.put(entry, this.entries.length);
+    if (this.entries.length > MOST) this.letGo();
+  }
+
+  /** @param {Entry} entry @param {number} at */
+  put(entry, at) {
+    const atEnd = this.end === this.entries.length && at === this.entries.length;
+    this.entries.splice(at, 0, entry);
+    if (at < this.first) this.first += 1;
+    const isShown = at >= this.first && at < this.end;
+    if (isShown) this.list.insertBefore(this.render(entry), this.list.children[at - this.first] ?? null);
+    if (at < this.end) this.end += 1;
+    // Far from the end new entries wait outside of the page.
+    if (!atEnd || (!this.sticks && this.end - this.first >= SHOWN + STEP)) return;
+    this.list.append(this.render(entry));
+    this.end += 1;
+    if (this.sticks) this.trimTop(SHOWN);
   }
 
   letGo() {
-    const first = this.log.firstElementChild;
-    if (!first) return;
-    this.count -= first.childElementCount;
-    first.remove();
-    const next = this.log.firstElementChild;
-    next?.prepend(h("p", { class: "note" }, t("room.older")));
-    this.count += 1;
+    for (const entry of this.entries.splice(0, LET_GO)) this.unrender(entry);
+    this.first = Math.max(0, this.first - LET_GO);
+    this.end = Math.max(0, this.end - LET_GO);
+    fill(this.before, h("p", { class: "note" }, t("room.older")));
   }
 
-  isAtEnd() {
-    const { scrollHeight, scrollTop, clientHeight } = this.log;
-    return scrollHeight - scrollTop - clientHeight < NEAR_END;
+  // ---- what is in the page ----
+
+  /** @param {Entry} entry */
+  render(entry) {
+    const element = view(entry);
+    entry.element = element;
+    return element;
   }
 
-  toEnd() {
-    this.log.scrollTop = this.log.scrollHeight;
-    this.jump.hidden = true;
+  /** @param {Entry} entry */
+  unrender(entry) {
+    entry.element?.remove();
+    entry.element = undefined;
+  }
+
+  /** @param {number} most */
+  trimTop(most) {
+    while (this.end - this.first > most) this.unrender(this.entries[this.first++]);
+  }
+
+  /** @param {number} most */
+  trimEnd(most) {
+    while (this.end - this.first > most) this.unrender(this.entries[--this.end]);
+  }
+
+  /** Brings the entries from a place on into the page, instead of those that are in it. @param {number} first */
+  showFrom(first) {
+    this.hush();
+    for (const entry of this.entries.slice(this.first, this.end)) this.unrender(entry);
+    this.first = Math.max(0, first);
+    this.end = Math.min(this.entries.length, this.first + SHOWN);
+    this.list.append(...this.entries.slice(this.first, this.end).map((entry) => this.render(entry)));
   }
 
   scrolled() {
-    if (!this.jump.hidden && this.isAtEnd()) this.jump.hidden = true;
+    const { scrollHeight, scrollTop, clientHeight } = this.log;
+    this.sticks = this.end === this.entries.length && scrollHeight - scrollTop - clientHeight < NEAR_END;
+    if (scrollTop < NEAR_EDGE && this.first > 0) this.extendTop();
+    else if (scrollHeight - scrollTop - clientHeight < NEAR_EDGE && this.end < this.entries.length) this.extendEnd();
+    this.seen();
+    this.showJump();
+  }
+
+  /** What scrolling brings in is no news. */
+  hush() {
+    this.log.setAttribute("aria-live", "off");
+    clearTimeout(this.hushed);
+    this.hushed = setTimeout(() => this.log.setAttribute("aria-live", "polite"), HUSH_MS);
+  }
+
+  extendTop() {
+    this.hush();
+    const first = Math.max(0, this.first - STEP);
+    const more = this.entries.slice(first, this.first).map((entry) => this.render(entry));
+    this.keepingPlace(() => this.list.prepend(...more));
+    this.first = first;
+    this.trimEnd(SHOWN + STEP);
+  }
+
+  extendEnd() {
+    this.hush();
+    const end = Math.min(this.entries.length, this.end + STEP);
+    this.list.append(...this.entries.slice(this.end, end).map((entry) => this.render(entry)));
+    this.end = end;
+    this.keepingPlace(() => this.trimTop(SHOWN + STEP));
+  }
+
+  /** Changes what is above the view without moving the view. @param {() => void} change */
+  keepingPlace(change) {
+    const before = this.log.scrollHeight - this.log.scrollTop;
+    change();
+    this.log.scrollTop = this.log.scrollHeight - before;
+  }
+
+  scrollToEnd() {
+    this.log.scrollTop = this.log.scrollHeight;
+  }
+
+  toEnd() {
+    if (this.end < this.entries.length) this.showFrom(this.entries.length - SHOWN / 2);
+    this.sticks = true;
+    this.trimTop(SHOWN);
+    this.scrollToEnd();
+    this.seen();
+    this.showJump();
+  }
+
+  /** Shows an entry in the middle of the view. @param {Entry} entry */
+  goTo(entry) {
+    const at = this.entries.indexOf(entry);
+    if (at < 0) return;
+    this.sticks = false;
+    if (at < this.first || at >= this.end) this.showFrom(at - SHOWN / 2);
+    entry.element?.scrollIntoView({ block: "center" });
+    this.showJump();
+  }
+
+  // ---- what is new ----
+
+  isRead() {
+    return this.sticks && this.isWatched();
+  }
+
+  markNew() {
+    if (this.unread > 0) return;
+    this.dropLine();
+    this.line = { kind: "new", text: t("room.new") };
+    this.last.fingerprint = "";
+    this.add(this.line);
+  }
+
+  dropLine() {
+    if (this.line) this.take(this.line);
+    this.line = undefined;
+  }
+
+  /** Somebody looks, perhaps at the newest. */
+  seen() {
+    if (!this.isRead() || this.unread === 0) return;
+    this.unread = 0;
+    this.showJump();
+  }
+
+  showJump() {
+    this.jump.hidden = this.sticks;
+    this.badge.hidden = this.unread === 0;
+    fill(this.badge, String(this.unread));
+    const label = this.unread === 0 ? t("room.toNewest") : `${t("room.toNewest")} (${this.unread})`;
+    this.jump.setAttribute("aria-label", label);
   }
 }
 
-/** One of eight tones that tells speakers apart. @param {string} fingerprint */
-export const tone = (fingerprint) => (fingerprint.charCodeAt(0) + fingerprint.charCodeAt(1)) % 8;
+/** @param {Entry} entry @returns {HTMLElement} */
+function view(entry) {
+  switch (entry.kind) {
+    case "message":
+      return messageView(entry);
+    case "alarm": {
+      const times = entry.count > 1 ? ` (${entry.count}×)` : "";
+      return h("p", { class: "alarm", "aria-live": "off" }, icon("warning"), h("span", {}, h("strong", {}, t("alarm.title")), " ", ...isolated(entry.text), times));
+    }
+    case "folded":
+      return h(
+        "details",
+        { class: "note folded", "aria-live": "off" },
+        h("summary", {}, t("event.folded", { count: entry.texts.length })),
+        h("div", { class: "folded-texts" }, ...entry.texts.slice(-MOST_FOLDED).map((text) => h("p", {}, ...isolated(text)))),
+      );
+    default:
+      return h("p", { class: entry.kind === "note" ? "note" : `note ${entry.kind}`, "aria-live": !entry.isNews && "off" }, ...isolated(entry.text));
+  }
+}
+
+/** So many folded lines are shown, the latest. */
+const MOST_FOLDED = 200;

@@ -122,11 +122,12 @@ test("a revoked link is dead, and so is every link after a reset", async () => {
   const alice = await chromium.person();
   await create(alice, server);
   const first = await makeLink(alice);
-  await alice.getByRole("button", { name: "Revoke" }).click();
-  await alice.getByText("Revoked").waitFor();
+  await alice.getByRole("button", { name: "Withdraw" }).first().click();
+  await alice.getByText("Links that no longer work: 1").waitFor();
   await alice.getByRole("button", { name: "Close" }).click();
   const second = await makeLink(alice, { kind: "forever" });
   await alice.getByRole("button", { name: "Reset all links" }).click();
+  await alice.getByRole("dialog", { name: "Reset all links" }).getByRole("button", { name: "Reset all links" }).click();
   await reads(alice, "All older links are dead.");
   for (const link of [first, second]) {
     const bob = await chromium.person();
@@ -161,7 +162,7 @@ test("private words reach one, a removed member reads nothing more, and the room
   await alice.getByRole("button", { name: "Remove from the room" }).click();
   await sees(carol, "You were removed from the room.");
   await reads(bob, "Carol was removed.");
-  await reads(bob, "The room has a new secret.");
+  await reads(bob, "The room's key was changed.");
   await say(alice, "without carol");
   await reads(bob, "without carol");
 
@@ -177,7 +178,7 @@ test("private words reach one, a removed member reads nothing more, and the room
   // The owner leaves; whoever has been there longest takes over, without anybody's help.
   await bob.getByRole("button", { name: "Leave" }).click();
   await bob.getByRole("dialog").getByRole("button", { name: "Leave" }).click();
-  await sees(bob, "Nothing of the room remains in this browser.");
+  await sees(bob, "You have left, and this page has forgotten the room.");
   await reads(alice, "You own the room now.");
   await reads(dave, "Alice owns the room now.");
   await say(dave, "still here");
@@ -197,6 +198,8 @@ test("nothing is stored, during and after, and a closed room ends for all", asyn
   await alice.getByRole("button", { name: "Close the room for everyone" }).click();
   await sees(alice, "The room was closed.");
   await sees(bob, "The room was closed.");
+  await bob.getByRole("button", { name: "Wipe now" }).click();
+  await bob.getByRole("heading", { name: "Open a room" }).waitFor();
   for (const page of [alice, bob]) {
     assert.deepEqual(await stored(page), nothing);
     assert.equal(await page.getByText("gone tomorrow").count(), 0);
@@ -253,12 +256,12 @@ test("unread messages are counted in the title", async () => {
   await bob.evaluate(() => Object.defineProperty(document, "visibilityState", { value: "hidden", configurable: true }));
   await say(alice, "one");
   await say(alice, "two");
-  await bob.waitForFunction(() => document.title === "(2) Tea at four · Subrosa");
+  await bob.waitForFunction(() => document.title === "(2) Subrosa");
   await bob.evaluate(() => {
     Object.defineProperty(document, "visibilityState", { value: "visible", configurable: true });
     document.dispatchEvent(new Event("visibilitychange"));
   });
-  await bob.waitForFunction(() => document.title === "Tea at four · Subrosa");
+  await bob.waitForFunction(() => document.title === "Subrosa");
 });
 
 test("an invite of another server is not followed, and a spoilt one is refused", async () => {

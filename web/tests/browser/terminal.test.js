@@ -52,7 +52,7 @@ test("a link of `subrosa chat create` opens its room in the browser, and both si
 
   await openMember(bob, "carol").then((opened) => opened.getByRole("button", { name: "Remove from the room" }).click());
   await bob.getByRole("button", { name: "Remove from the room" }).click();
-  await reads(bob, "The room has a new secret.");
+  await reads(bob, "The room's key was changed.");
   await say(bob, "carol cannot read this");
   await alice.sees(/carol cannot read this/);
   await carol.sees(/removed/i);

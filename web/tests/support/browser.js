@@ -3,7 +3,8 @@
  * list that must stay empty.
  */
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
+import { extname } from "node:path";
 
 import { chromium } from "playwright-core";
 
@@ -26,19 +27,37 @@ export async function openBrowser(server, flags = []) {
   const pin = Buffer.from(server.pin, "base64url").toString("base64");
   const browser = await chromium.launch({
     executablePath,
-    args: [...FLAGS, `--ignore-certificate-errors-spki-list=${pin}`, ...flags],
+    args: [...FLAGS, ...(process.env.WEB_FROM_DISK ? ["--disable-features=LocalNetworkAccessChecks"] : []), `--ignore-certificate-errors-spki-list=${pin}`, ...flags],
   });
   const problems = [];
   /** A person with a browser profile of their own. */
   const person = async (options = DESKTOP, prepare = async () => {}) => {
-    const context = await browser.newContext({ locale: "en-GB", ...options });
+    const context = await browser.newContext({ locale: "en-GB", ignoreHTTPSErrors: Boolean(process.env.WEB_FROM_DISK), ...options });
     context.setDefaultTimeout(15_000);
+    if (process.env.WEB_FROM_DISK) await serveFromDisk(context, server.origin);
     const page = await context.newPage();
     watch(page, server.origin, problems);
     await prepare(page);
     return page;
   };
   return { browser, person, problems, close: () => browser.close() };
+}
+
+const app = new URL("../../app/", import.meta.url);
+const KINDS = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".webmanifest": "application/manifest+json" };
+
+/** While one works on the client: the files as they lie here, under the headers of the server, without building it anew. */
+async function serveFromDisk(context, origin) {
+  let headers;
+  await context.route(`${origin}/**`, async (route) => {
+    if (route.request().method() !== "GET") return route.continue();
+    headers ??= (await route.fetch({ url: `${origin}/` })).headers();
+    const path = new URL(route.request().url()).pathname;
+    const file = new URL(`.${path === "/" ? "/index.html" : path}`, app);
+    if (!existsSync(file)) return route.continue();
+    const { "content-length": _, "content-encoding": __, ...kept } = headers;
+    await route.fulfill({ headers: { ...kept, "content-type": KINDS[extname(file.pathname)] ?? "text/plain" }, body: readFileSync(file) });
+  });
 }
 
 function watch(page, origin, problems) {

@@ -48,7 +48,7 @@ import { Views } from "./views.js";
 /**
  * Why the membership is over.
  *
- * @typedef {"left" | "removed" | "lost" | "closed" | "owner-left" | "expired"} Ending
+ * @typedef {"left" | "removed" | "lost" | "restarted" | "refused" | "protocol" | "closed" | "owner-left" | "expired"} Ending
  */
 
 /**
