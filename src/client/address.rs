@@ -14,7 +14,7 @@ pub struct Address(Authority);
 #[non_exhaustive]
 pub enum AddressError {
     /// Another scheme than `wss` or `https`. There is no unencrypted way to a server.
-    #[error("a server address starts with wss:// (there is no unencrypted way to a server)")]
+    #[error("a server address starts with wss:// (there are no unencrypted connections)")]
     Scheme,
     /// More than host and port: a user, a path, a query or a fragment.
     #[error("a server address is wss://HOST:PORT and nothing more")]

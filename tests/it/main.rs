@@ -17,6 +17,7 @@ mod fuzz;
 #[cfg(target_os = "linux")]
 mod hardening;
 mod hostile_relay;
+mod hosting;
 mod sealed_client;
 mod sealed_objects;
 mod sealed_room;
