@@ -9,7 +9,7 @@ Usage: benches/growth.sh [--duration SECONDS] [--quick]
 
 Builds the program, sweeps members (2 to 10,000), rooms (to 50,000), connections (to 100,000) and payload (64 B to 1 MB) with
 `subrosa-bench --json`, the server on processor 0 and the load on processor 1, and writes docs/growth.json and docs/growth.svg. Filling
-rooms of 10,000 takes minutes each, since everybody is told of everybody.
+rooms of 10,000 takes minutes each, since every member learns of every other.
 
   --duration SECONDS   seconds that each point measures (default 3)
   --quick              few small points into target/growth, to see whether it works

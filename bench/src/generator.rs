@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How often waiting looks up.
 const LOOK_UP: Duration = Duration::from_millis(50);
 
-/// Where to connect, and as whom the server must prove itself.
+/// Where to connect, and the key that the server must prove to have.
 #[derive(Clone)]
 pub(super) struct Destination {
     pub(super) address: SocketAddr,

@@ -41,7 +41,7 @@ pub(super) enum Preset {
     S6,
 }
 
-/// To whom a sender sends in turn.
+/// The recipients of one sender, in turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Targets {
@@ -84,7 +84,7 @@ pub(super) struct Sizes {
     /// Messages a second over all senders, as delivered; 0: as fast as the window allows.
     #[arg(long, value_name = "PER_S", value_parser = not_negative)]
     rate: Option<f64>,
-    /// Whom senders send to.
+    /// The recipients.
     #[arg(long, value_enum)]
     targets: Option<Targets>,
     /// Seconds to measure.

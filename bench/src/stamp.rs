@@ -1,4 +1,4 @@
-//! What every measured message starts with: when it was sent, and by whom. Printable, so that it travels in JSON as it is.
+//! What every measured message starts with: the time and the sender. Printable, so that it travels in JSON as it is.
 
 /// Marks a measured payload. JSON that a server writes around it has no such bytes.
 const MARK: [u8; 2] = *b"|>";

@@ -79,7 +79,7 @@ struct World {
 }
 
 impl World {
-    /// A room with `members` members, all of whom have read what they were told.
+    /// A room with `members` members, all of which have read all their events.
     fn new(members: usize) -> Self {
         let limits = Limits::from_settings(["queue_bytes=1000000000", "window_bytes=1000000000"]).expect("limits");
         let relay = Relay::new(limits, String::new());

@@ -65,7 +65,7 @@ pub(super) fn run(flags: Flags) -> Result<(), Failure> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        // Before the word that it listens, so that whoever reads it can already stop it.
+        // Before the line that says that it listens: a reader of that line can already stop the server.
         let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         let inherited = inheritance.is_some();
         let server = match (inheritance, listener) {

@@ -79,7 +79,7 @@ impl Relay {
         }
     }
 
-    /// Takes a room out of its cell, so that nobody can join any more, and tells its members.
+    /// Takes a room out of its cell, which ends all joins, and tells its members.
     fn take_out(cell: &mut Option<SharedRoom>, reason: RoomClosedReason, woken: &mut Woken) -> Option<SharedRoom> {
         let room = cell.take()?;
         Self::tell(&room, &Event::RoomClosed(RoomClosed { room_id: room.id(), reason }), |_| true, woken);

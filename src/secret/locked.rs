@@ -18,7 +18,7 @@ const SLOT: usize = 32;
 /// Bytes that are mapped at once: 2,048 slots. A limit of 8 MiB of locked memory, which is usual, holds 262,144 secrets.
 const CHUNK: usize = 64 * 1024;
 
-/// Where a secret lies. It belongs to whoever holds this, alone.
+/// The place of a secret. Nothing else refers to it.
 struct Slot(NonNull<[u8; SLOT]>);
 
 // SAFETY: a slot is memory like a box's, which no thread owns more than another.

@@ -67,7 +67,7 @@ impl fmt::Debug for Token {
 }
 
 impl Serialize for Token {
-    /// Writes the secret: only for the frame that hands it to whom it belongs.
+    /// Writes the secret: only for the frame that hands it to its owner.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.expose())
     }

@@ -304,7 +304,7 @@ impl Successor {
         Ok(())
     }
 
-    /// Waits until the new process has told whoever manages it; this one would be missed if it ended before.
+    /// Waits until the new process has told its service manager. The manager would miss this process if it ended earlier.
     pub(super) fn dismissed(mut self, within: Duration) {
         self.0.by = Instant::now() + within;
         let _ = self.0.read(&mut [0]);

@@ -55,7 +55,7 @@ fn stranger_key() -> String {
     Identity::generate(&mut SystemRandom).unwrap().public_key().pkcs1_pem()
 }
 
-/// Whom `send-messages` frames name from now on.
+/// The recipients that `send-messages` frames name from now on.
 fn recipients(evil: &Evil) -> Arc<Mutex<Vec<String>>> {
     let named = Arc::new(Mutex::new(Vec::new()));
     let seen = named.clone();

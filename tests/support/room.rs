@@ -24,7 +24,7 @@ pub(crate) async fn until<T>(events: &mut RoomEvents, mut pick: impl FnMut(&Room
     }
 }
 
-/// The next message: from whom, what, and whether it is private.
+/// The next message: its sender, its text, and whether it is private.
 pub(crate) async fn message(events: &mut RoomEvents) -> (String, String, bool) {
     until(events, |event| match event {
         RoomEvent::Message { from, text, private, .. } => Some((from.name.clone(), text.to_string(), *private)),

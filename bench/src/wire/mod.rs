@@ -17,7 +17,7 @@ use super::stamp::{STAMP_BYTES, Stamp};
 use hdrhistogram::Histogram;
 use subrosa::protocol::frame::Opcode;
 
-/// To whom a message goes.
+/// The recipients of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum To {
     /// A member, counted over all rooms.

@@ -56,7 +56,7 @@ impl SealedRoom {
         &self.notice
     }
 
-    /// Says something to all. [`RoomEvent::Sent`] tells whom it reached.
+    /// Says something to all. [`RoomEvent::Sent`] lists the members that it reached.
     ///
     /// # Errors
     /// Nobody else is here, the text is too long, or too much waits to be sent.

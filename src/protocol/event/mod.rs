@@ -85,7 +85,7 @@ events! {
     UserJoinedForever(UserJoined) = "user-joined-forever",
     /// A message from another member.
     SendMessage(Message) = "send-message",
-    /// Answer to a command that sends: whom it reached.
+    /// Answer to a command that sends: the recipients that it reached.
     Sent(Sent) = "sent",
     /// Answer: this connection is out of the room.
     LeaveRoom(InRoom) = "leave-room",

@@ -282,7 +282,7 @@ impl Connection {
         }
         let limits = self.limits();
         let alive = match (self.paused_until, self.pinged) {
-            // Whoever is not read cannot be heard.
+            // While the server does not read, it cannot see a sign of life.
             (Some(paused_until), _) => paused_until,
             (None, Some(pinged)) => pinged + Duration::from_secs(limits.pong_timeout_s),
             (None, None) => self.last_heard + Duration::from_secs(limits.ping_interval_s),

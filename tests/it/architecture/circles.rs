@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Who uses whom, with a place where it shows.
+/// Each module and the modules that it uses, with a place of the use.
 pub(crate) type Graph = BTreeMap<String, BTreeMap<String, String>>;
 
 /// Everything that can be reached from a node by at least one step.

@@ -69,7 +69,7 @@ async fn a_frozen_reader_delays_nobody_and_misses_nothing_that_fits() {
     }
     to.push(frozen_id.clone());
     // It reads nothing: the system's buffers fill, then its queue, then it is closed and away. Nothing else ends its
-    // connection, so that whoever waited for it would wait for ever.
+    // connection, and a test that waits for it would wait for ever.
     let (mut during, mut held) = (Vec::new(), 0);
     while held < 50 {
         let (time, sent) = round(&mut alice, &mut readers, &room, &to, &payload).await;

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::member::{Member, Seen, Shared};
 
-/// What was said by somebody: by number, to whom, and the answer.
+/// The messages of one member by number, each with its recipients and its answer.
 pub(crate) struct Speaker {
     pub(crate) index: usize,
     pub(crate) said: BTreeMap<u64, (BTreeSet<String>, Value)>,

@@ -1,4 +1,4 @@
-//! Whoever stops at some step of the way in is dropped at the one deadline over all of them.
+//! A client that stops at some step of its set-up is dropped at the one deadline over all steps.
 
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};

@@ -1,5 +1,5 @@
 /**
- * Telling a person who looks elsewhere: in the title, by a notification, by a sound. Nothing of it says what was written, or by whom; the room's name
+ * Telling a person who looks elsewhere: in the title, by a notification, by a sound. It names neither the text nor the author; the room's name
  * stands in the title only by choice, because browsers remember titles.
  */
 import { t } from "./i18n.js";

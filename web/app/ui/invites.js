@@ -1,5 +1,5 @@
 /**
- * The invites that were made in a room, as long as the room lasts: whom each is for, and what has become of it.
+ * The invites that were made in a room, as long as the room lasts: the label of each, and its state.
  */
 
 /**
@@ -9,7 +9,7 @@
  * @property {string} id of its certificate
  * @property {"one-time" | "forever"} kind
  * @property {number} expiry unix seconds; 0 for none
- * @property {string} label for whom it is, in the words of the person who made it; may be empty
+ * @property {string} label the guest, in the words of the person who made the link; may be empty
  * @property {number} number
  * @property {boolean} withdrawn
  * @property {string} usedBy the name of the member that came by it; may be empty

@@ -24,7 +24,7 @@ const CLOCKS_DIFFER_MS = 120_000;
  * @property {number} at when it came, by this device's clock, in unix milliseconds
  * @property {number} written when it was written, by the sender's clock
  * @property {boolean} mine
- * @property {string} only says for whom alone it is; may be empty
+ * @property {string} only names the only recipient; may be empty
  * @property {boolean} follows whether it goes on where the one before ended
  * @property {State} state
  * @property {boolean} [open] whether a long text is shown whole

@@ -24,7 +24,7 @@ export class OwnMessages {
     this.underway = new Map();
     /** What was told of messages whose number was not known yet. @type {Map<number, RoomEvent>} */
     this.early = new Map();
-    /** For whom the relay keeps a message, and who has gone without it. @type {Map<Message, { waiting: Set<string>, lost: Set<string> }>} */
+    /** The members for which the relay keeps a message, and those that left without it. @type {Map<Message, { waiting: Set<string>, lost: Set<string> }>} */
     this.kept = new Map();
   }
 

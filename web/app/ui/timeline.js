@@ -63,7 +63,7 @@ export class Timeline {
     /** The line above what is new. @type {Entry | undefined} */
     this.line = undefined;
     this.log.addEventListener("scroll", () => this.scrolled(), { passive: true });
-    // The field grows, keyboards open, phones turn: whoever was at the end stays there.
+    // The field grows, keyboards open, phones turn: a reader at the end stays there.
     const watch = new ResizeObserver(() => this.sticks && this.scrollToEnd());
     for (const element of [this.log, this.list, this.before]) watch.observe(element);
     this.showJump();
