@@ -21,7 +21,7 @@ pub struct Options {
     pub workers: usize,
     /// Where another process can take over from this one: the path of a Unix socket.
     pub takeover: Option<PathBuf>,
-    /// How long a take-over may take, from its greeting on, before this process goes on serving. Clients wait meanwhile. 10 s if not given.
+    /// How long a takeover may take, from its greeting on, before this process goes on serving. Clients wait meanwhile. 10 s if not given.
     pub takeover_within: Option<Duration>,
 }
 
@@ -56,7 +56,7 @@ impl Options {
         self
     }
 
-    /// Sets how long a take-over may take before this process goes on serving.
+    /// Sets how long a takeover may take before this process goes on serving.
     pub fn takeover_within(mut self, patience: Duration) -> Self {
         self.takeover_within = Some(patience);
         self

@@ -156,7 +156,7 @@ impl Server {
             // Nobody accepts and nobody watches the clock meanwhile.
             match succession.give_way(successor, &port.listener, relay.clone(), workers.handle()).await {
                 Ok(()) => break,
-                Err(error) => tracing::warn!(%error, "the take-over failed; this process continues to serve"),
+                Err(error) => tracing::warn!(%error, "the takeover failed; this process continues to serve"),
             }
         }
         adopter.close();

@@ -59,6 +59,11 @@ pub enum TakeoverError {
     /// The path is taken by something that is not a socket.
     #[error("{0}: this is not a socket; choose another path for --takeover")]
     NotASocket(PathBuf),
+    /// The socket for the next process cannot be made.
+    #[error(
+        "cannot make the takeover socket {0}: {1}; its folder must exist, and this user must be able to write to it"
+    )]
+    Socket(PathBuf, io::Error),
     /// The server has no port of its own that another process could take over.
     #[error("a server without a port of its own cannot be taken over; leave Options::takeover away")]
     NoPort,
@@ -72,7 +77,7 @@ pub enum TakeoverError {
     #[error(transparent)]
     State(#[from] RestoreError),
     /// The conversation broke off.
-    #[error("the take-over was interrupted: {0}")]
+    #[error("the takeover was interrupted: {0}")]
     Io(#[from] io::Error),
 }
 
@@ -201,7 +206,7 @@ impl UnnamedSocket {
         if fs::symlink_metadata(&unnamed).is_ok_and(|found| found.file_type().is_socket()) {
             fs::remove_file(&unnamed)?;
         }
-        let listener = UnixListener::bind(&unnamed)?;
+        let listener = UnixListener::bind(&unnamed).map_err(|error| TakeoverError::Socket(path.to_owned(), error))?;
         let socket = Self { listener, unnamed, path: path.to_owned() };
         fs::set_permissions(&socket.unnamed, fs::Permissions::from_mode(0o600))?;
         socket.listener.set_nonblocking(true)?;
@@ -245,7 +250,7 @@ impl TakeoverSocket {
                 Ok((stream, _)) => stream,
                 Err(error) => {
                     // Out of descriptors: whatever asks stays in the queue, so the next attempt would fail at once, too.
-                    self.complaint.about("cannot accept at the take-over socket", &error);
+                    self.complaint.about("cannot accept at the takeover socket", &error);
                     tokio::time::sleep(AFTER_ERROR).await;
                     continue;
                 }

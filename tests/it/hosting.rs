@@ -53,6 +53,7 @@ async fn every_message_of_the_page_is_one_of_the_program() {
         ("does not belong to the certificate", serve(&["--cert", DEV_CERT, "--key", &other_key])),
         ("belong together", serve(&["--cert", DEV_CERT])),
         ("this is not a socket; choose another path for --takeover", serve(&["--takeover", "file"])),
+        ("cannot make the takeover socket", serve(&["--takeover", "missing/socket"])),
         ("there is no such key", serve(&["--config", "wrong.toml"])),
         (
             "there is no such variable",

@@ -158,6 +158,11 @@ async fn what_is_wrong_at_the_start_is_said_and_nothing_serves() {
         (vec!["serve", "--cert", DEV_CERT, "--key", &other_key], 1, "does not belong"),
         (vec!["serve", "--cert", DEV_CERT], 1, "belong together"),
         (vec!["serve", "--key", DEV_KEY], 1, "belong together"),
+        (
+            vec!["--listen", "127.0.0.1:0", "--takeover", "missing/socket"],
+            1,
+            "cannot make the takeover socket missing/socket: No such",
+        ),
         (vec!["serve", "--config", "missing.toml"], 1, "missing.toml: No such file"),
         (vec!["serve", "--config", "wrong.toml"], 1, "wrong.toml, line 2, listn: there is no such key"),
         (vec!["config", "--check", "--config", "wrong.toml"], 1, "wrong.toml, line 2, listn: there is no such key"),
@@ -347,7 +352,7 @@ fn a_server_out_of_files_rests_at_both_of_its_sockets() {
     let connections: Vec<_> = (0..80).map(|_| std::net::TcpStream::connect(&address).unwrap()).collect();
     assert!(server.err_with("cannot accept connections").contains("Too many open files"));
     let asking = std::os::unix::net::UnixStream::connect(folder.join("socket")).unwrap();
-    assert!(server.err_with("cannot accept at the take-over socket").contains("Too many open files"));
+    assert!(server.err_with("cannot accept at the takeover socket").contains("Too many open files"));
     let ticks = || {
         let stat = fs::read_to_string(format!("/proc/{}/stat", server.id())).unwrap();
         let fields: Vec<_> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
