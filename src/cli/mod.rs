@@ -1,4 +1,4 @@
-//! The command line: one file a command. [`main`] parses, sets up logging, and hands over.
+//! The command line, with one file per command. [`main`] parses the arguments and runs the command.
 
 mod chat;
 mod config;
@@ -43,7 +43,7 @@ enum Command {
     WebCheck(web::Check),
 }
 
-/// Parses the command line and runs what it asks for.
+/// Parses the command line and runs the command.
 pub(crate) fn main() -> ExitCode {
     let Cli { command, serve } = Cli::parse();
     let done = match command.unwrap_or(Command::Serve(serve)) {
@@ -67,7 +67,7 @@ pub(crate) fn main() -> ExitCode {
 mod tests {
     use super::*;
 
-    /// One pin in 64 does.
+    /// One pin in 64 begins with a hyphen.
     #[test]
     fn a_pin_may_begin_with_a_hyphen() {
         let pin = "-".repeat(42) + "8";

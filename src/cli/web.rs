@@ -1,8 +1,8 @@
-//! `subrosa web-hash` and `subrosa web-check`: which web client this program serves, and whether a server serves the same.
+//! `subrosa web-hash` and `subrosa web-check`: the hash of this program's web client, and a comparison with a server's.
 //!
-//! The end-to-end promise of the web client holds only for the released page. So the check does not ask a server for a hash, which it could make up: it
-//! fetches every file and compares it with the one in this program. A server could still give others something else; asking over Tor, or
-//! from several places, makes that harder.
+//! The web client keeps its promises only if the server serves the released page. The check does not trust a hash that the server
+//! reports: it fetches every file and compares it with the one in this program. A server can still give other clients another page.
+//! Asking over Tor, or from several places, makes that harder.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use super::output::{Failure, say};
 use subrosa::client::{Address, Pin, Trust, tls_config};
 use subrosa::server::web::{HASH_PATH, release};
 
-/// No file of the client is near this size, in bytes.
+/// Upper bound for a file, in bytes. The files of the client are much smaller.
 const MAX_FILE_BYTES: usize = 4 * 1024 * 1024;
 /// Time for one file, and for the connection.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -68,7 +68,7 @@ impl Check {
         Err(report.into())
     }
 
-    /// What is not as it should be, a line each.
+    /// The differences, one per line.
     async fn compare(&self) -> Result<Vec<String>, Failure> {
         let trust = self.pin.map_or(Trust::System, Trust::Pin);
         let mut server = Fetcher { address: &self.server, tls: tls_config(trust)?, sender: None };
@@ -88,7 +88,7 @@ impl Check {
     }
 }
 
-/// One connection after the other, as long as the server keeps each.
+/// Fetches files, over one connection as long as the server keeps it open.
 struct Fetcher<'a> {
     address: &'a Address,
     tls: Arc<ClientConfig>,

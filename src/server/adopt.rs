@@ -46,7 +46,7 @@ enum Unfit {
 impl Door {
     /// Moves a connection that became a WebSocket to the event loops.
     pub(super) async fn enter(&self, upgraded: OnUpgrade, permit: Permit, deadline: Instant) {
-        // Whatever went wrong before the upgrade was complete is the client's affair.
+        // An error before the end of the upgrade concerns the client only.
         let Ok(upgraded) = upgraded.await else { return };
         match take_apart(upgraded) {
             Ok((stream, tls, read)) => self.workers.adopt(Newcomer { stream, tls, read, permit, deadline }),
@@ -104,7 +104,7 @@ impl Adopter {
         *lock(&self.0) = Some(door);
     }
 
-    /// No connection is adopted any more.
+    /// From here on no connection is adopted.
     pub(super) fn close(&self) {
         *lock(&self.0) = None;
     }

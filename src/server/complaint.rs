@@ -1,4 +1,4 @@
-//! Tells the host about an error of the system: at once, and then once a minute however often it happens.
+//! Logs an error of the system at once, and then at most once a minute.
 
 use std::io;
 use std::sync::Mutex;
@@ -16,7 +16,7 @@ pub(super) struct Complaint(Mutex<State>);
 #[derive(Default)]
 struct State {
     said: Option<Instant>,
-    /// Errors since then that were not logged.
+    /// Number of errors since then, which were not logged.
     silent: u64,
 }
 

@@ -29,12 +29,12 @@ pub struct Server {
     adopter: Adopter,
     relay: Arc<Relay>,
     options: Options,
-    /// The question whether this process or the one before serves.
+    /// Decides whether this process or the previous one serves.
     claim: Option<Claim>,
     on_serving: Box<dyn FnOnce() + Send>,
 }
 
-/// Where connections come from.
+/// The source of connections.
 struct Port {
     listener: TcpListener,
     tls: Arc<rustls::ServerConfig>,
@@ -62,7 +62,7 @@ impl Server {
         Self::with(None, relay, options, None)
     }
 
-    /// A server that goes on where another process leaves off, with its listening socket, its rooms and its sessions.
+    /// A server that continues another process, with its listening socket, its rooms and its sessions.
     ///
     /// # Errors
     /// The socket cannot be used by this runtime.
@@ -77,7 +77,7 @@ impl Server {
         Self { port, adopter: Adopter::default(), relay, options, claim, on_serving: Box::new(|| {}) }
     }
 
-    /// Calls `tell` at the moment from which on this process serves.
+    /// Calls `tell` when this process begins to serve.
     pub fn on_serving(mut self, tell: impl FnOnce() + Send + 'static) -> Self {
         self.on_serving = Box::new(tell);
         self
@@ -109,13 +109,13 @@ impl Server {
 
     /// Serves until `shutdown` is ready or another process has taken over.
     ///
-    /// Then the server says goodbye: it stops accepting, tells every client when to come back, writes out what waits, closes, and wipes.
+    /// Then it stops accepting, tells every client when to reconnect, sends what waits, closes all connections and wipes its memory.
     ///
     /// # Errors
-    /// It could not begin to serve. What goes wrong with one connection ends that one alone.
+    /// The server could not begin to serve. An error of one connection ends only that connection.
     ///
     /// # Cancel safety
-    /// Not cancel safe: when the future is dropped, event loops go on without a port and without a clock. Make `shutdown` ready instead.
+    /// Not cancel safe: if the future is dropped, the event loops continue without a port and without a clock. Make `shutdown` ready instead.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), TakeoverError> {
         let Self { port, adopter, relay, options, claim, on_serving } = self;
         if port.is_none() && options.takeover.is_some() {
@@ -153,7 +153,7 @@ impl Server {
                 successor = succession.successor() => successor,
             };
             let Some(port) = &port else { continue };
-            // Nobody accepts and nobody watches the clock meanwhile.
+            // During this time nothing accepts connections, and no clock runs.
             match succession.give_way(successor, &port.listener, relay.clone(), workers.handle()).await {
                 Ok(()) => break,
                 Err(error) => tracing::warn!(%error, "the takeover failed; this process continues to serve"),
@@ -162,7 +162,7 @@ impl Server {
         adopter.close();
         let taken_over = relay.is_taken_over();
         succession.end(taken_over);
-        // Waiting for threads blocks, and connections still being set up need this runtime meanwhile.
+        // Waiting for threads blocks, and connections in their set-up still need this runtime.
         let stopped = tokio::task::spawn_blocking(move || {
             if taken_over {
                 workers.join();
@@ -177,7 +177,7 @@ impl Server {
     }
 }
 
-/// Accepts connections for ever, where there is a port.
+/// Accepts connections for ever, if there is a port.
 async fn accept(port: Option<(&Port, &Arc<Acceptor>)>) {
     match port {
         Some((port, acceptor)) => acceptor.accept(&port.listener).await,
@@ -185,7 +185,7 @@ async fn accept(port: Option<(&Port, &Arc<Acceptor>)>) {
     }
 }
 
-/// Ends rooms, keys and absent sessions when their time is up.
+/// Ends rooms, keys and absent sessions when they expire.
 async fn watch_clock(relay: &Relay, workers: &WorkersHandle) {
     loop {
         let next = relay.next_due();

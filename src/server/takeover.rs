@@ -11,9 +11,10 @@
 //!  │ ── end of the conversation ───────▶ │  ends, now that the service manager knows the new one
 //! ```
 //!
-//! The new process has taken over when the old one has read `serving`. Whatever goes wrong before, it goes on as if nothing had been. The new one
-//! serves only after it could write `serving`; when the old one gives up it first closes its end for writing, so that
-//! `serving` is either read or cannot be written, and never do two processes serve. The state goes over a local socket and is never on disk.
+//! The takeover is complete when the old process has read `serving`. After any earlier failure the old process continues to serve. The new
+//! process serves only after it has written `serving`. When the old process gives up, it first closes its end for reading, so that
+//! `serving` is either read or cannot be written. Two processes therefore never serve at once. The state goes through a local
+//! socket and is never on disk.
 
 use std::fs;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
@@ -37,26 +38,26 @@ use super::complaint::Complaint;
 use crate::protocol::limits::Limits;
 use crate::relay::{Record, Relay, RestoreError};
 
-/// What a new process says first: the version of this conversation. The records carry their own.
+/// The first words of a new process: the version of this conversation. The records have their own version.
 const GREETING: &[u8; 19] = b"subrosa takeover 1\n";
 const LISTENER: u8 = b'L';
 const READY: u8 = b'R';
 const COMMIT: u8 = b'C';
 const SERVING: u8 = b'S';
-/// How long a takeover may take before the old process goes on serving, if nothing else is said.
+/// Default time for a takeover; after it the old process continues to serve.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long the new process waits for all of it: it keeps nobody waiting.
+/// Time that the new process waits for all of it. Nothing waits for the new process.
 const PATIENCE_OF_NEW: Duration = Duration::from_secs(60);
-/// Time to the next attempt after the system refused to accept.
+/// Time until the next attempt after the system refused to accept.
 const AFTER_ERROR: Duration = Duration::from_millis(100);
-/// Largest record in bytes: a session with a full window.
+/// Largest record, in bytes: a session with a full window.
 const MAX_RECORD: usize = 1 << 30;
 
-/// Why a takeover did not happen.
+/// Why a takeover failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TakeoverError {
-    /// The path is taken by something that is not a socket.
+    /// Another kind of file has the path.
     #[error("{0}: this is not a socket; choose another path for --takeover")]
     NotASocket(PathBuf),
     /// The socket for the next process cannot be made.
@@ -73,7 +74,7 @@ pub enum TakeoverError {
     /// The other process does not speak this version.
     #[error("the other process speaks another version of the takeover")]
     Version,
-    /// What arrived is not a relay's state.
+    /// The received data is not a relay's state.
     #[error(transparent)]
     State(#[from] RestoreError),
     /// The conversation broke off.
@@ -81,29 +82,29 @@ pub enum TakeoverError {
     Io(#[from] io::Error),
 }
 
-/// What a new process was given: the listening socket and the state. It serves only once the process before agreed to stop.
+/// What a new process received: the listening socket and the state. It serves only after the old process has agreed to stop.
 pub struct Inheritance {
     pub(super) listener: TcpListener,
     pub(super) relay: Arc<Relay>,
     pub(super) claim: Claim,
 }
 
-/// The open question which of two processes serves.
+/// A takeover before its decision: either process may still be the one that serves.
 pub(super) struct Claim(Conversation);
 
-/// It is answered. Dropping this tells the old process that it may end.
+/// A takeover after its decision. Dropping this tells the old process that it may end.
 pub(super) struct Settled {
     _conversation: Conversation,
 }
 
-/// The stream between the two, with one deadline over all that they say.
+/// The stream between the two processes, with one deadline over the whole conversation.
 struct Conversation {
     stream: UnixStream,
     by: Instant,
 }
 
 impl Conversation {
-    /// Begins, if the other end is the same user's.
+    /// Begins, if the other process belongs to the same user.
     fn new(stream: UnixStream, within: Duration) -> Result<Self, TakeoverError> {
         let peer = socket_peercred(&stream).map_err(io::Error::from)?;
         if peer.uid != rustix::process::geteuid() {
@@ -153,7 +154,7 @@ impl Inheritance {
     /// Takes over from the process that listens at `path`; `None` when there is none.
     ///
     /// # Errors
-    /// There is one, but nothing could be taken over; it goes on serving.
+    /// There is one, but the takeover failed; the other process continues to serve.
     pub fn receive(path: &Path, limits: Limits, notice: String) -> Result<Option<Self>, TakeoverError> {
         only_a_socket(path)?;
         let stream = match UnixStream::connect(path) {
@@ -171,7 +172,7 @@ impl Inheritance {
     }
 }
 
-/// There may be a socket at `path`, or nothing.
+/// Refuses a file at `path` that is not a socket.
 fn only_a_socket(path: &Path) -> Result<(), TakeoverError> {
     match fs::symlink_metadata(path) {
         Ok(found) if !found.file_type().is_socket() => Err(TakeoverError::NotASocket(path.to_owned())),
@@ -181,7 +182,7 @@ fn only_a_socket(path: &Path) -> Result<(), TakeoverError> {
 }
 
 impl Claim {
-    /// Says that everything is ready, and waits for the word. From `Ok` on this process serves.
+    /// Reports that this process is ready and waits for the commit. After `Ok` this process serves.
     pub(super) fn settle(mut self) -> Result<Settled, TakeoverError> {
         self.0.write_all(&[READY])?;
         self.0.expect(COMMIT)?;
@@ -190,7 +191,7 @@ impl Claim {
     }
 }
 
-/// A socket for successors that does not have its name yet, so that everything that can fail has been done before this process serves.
+/// A socket for successors before it has its name: everything that can fail happens before this process serves.
 pub(super) struct UnnamedSocket {
     listener: UnixListener,
     unnamed: PathBuf,
@@ -198,11 +199,11 @@ pub(super) struct UnnamedSocket {
 }
 
 impl UnnamedSocket {
-    /// Opens a socket beside `path`, for this user alone.
+    /// Opens a socket beside `path` that only this user can open.
     pub(super) fn open(path: &Path) -> Result<Self, TakeoverError> {
         only_a_socket(path)?;
         let unnamed = path.with_extension(format!("{}.new", std::process::id()));
-        // One of a process that had the same id and was killed.
+        // Left by a killed process that had the same id.
         if fs::symlink_metadata(&unnamed).is_ok_and(|found| found.file_type().is_socket()) {
             fs::remove_file(&unnamed)?;
         }
@@ -213,7 +214,7 @@ impl UnnamedSocket {
         Ok(socket)
     }
 
-    /// Gives it its name, in the place of the one before. Successors have `patience` for all that they do.
+    /// Gives the socket its name and replaces the previous one. A successor has `patience` for its whole takeover.
     pub(super) fn name(self, patience: Option<Duration>) -> Result<TakeoverSocket, TakeoverError> {
         only_a_socket(&self.path)?;
         let listener = tokio::net::UnixListener::from_std(self.listener.try_clone()?)?;
@@ -229,12 +230,12 @@ impl UnnamedSocket {
 
 impl Drop for UnnamedSocket {
     fn drop(&mut self) {
-        // Nothing is there once it has its name.
+        // After the renaming there is no file of this name.
         let _ = fs::remove_file(&self.unnamed);
     }
 }
 
-/// Where a running process waits for the one that will take over.
+/// The socket on which a running process waits for its successor.
 pub(super) struct TakeoverSocket {
     listener: tokio::net::UnixListener,
     path: PathBuf,
@@ -249,7 +250,7 @@ impl TakeoverSocket {
             let stream = match self.listener.accept().await {
                 Ok((stream, _)) => stream,
                 Err(error) => {
-                    // Out of descriptors: whatever asks stays in the queue, so the next attempt would fail at once, too.
+                    // Out of descriptors. The request stays in the queue, so the next attempt would fail at once, too.
                     self.complaint.about("cannot accept at the takeover socket", &error);
                     tokio::time::sleep(AFTER_ERROR).await;
                     continue;
@@ -269,7 +270,7 @@ impl TakeoverSocket {
         }
     }
 
-    /// Takes the socket away: nobody can take over any more.
+    /// Removes the socket. After that no process can take over.
     pub(super) fn remove(self) {
         let _ = fs::remove_file(&self.path);
     }
@@ -291,7 +292,7 @@ impl Successor {
         Ok(Self(new))
     }
 
-    /// Lets the process take over. Nothing may change in the relay meanwhile. After an error this process goes on serving.
+    /// Lets the process take over. The relay must not change during this call. After an error this process continues to serve.
     pub(super) fn take_over(&mut self, listener: &impl AsFd, relay: &Relay) -> Result<(), TakeoverError> {
         let new = &mut self.0;
         send_listener(&new.stream, listener)?;
@@ -299,7 +300,7 @@ impl Successor {
         new.expect(READY)?;
         let told = new.write_all(&[COMMIT]).and_then(|()| new.expect(SERVING));
         if let Err(error) = told {
-            // From here on `serving` cannot be written any more; if it was, it lies here.
+            // From here on the new process cannot write `serving`. If it has, the word is in this buffer.
             new.stream.shutdown(Shutdown::Read)?;
             let mut word = [0];
             if !matches!(new.stream.read(&mut word), Ok(1)) || word[0] != SERVING {

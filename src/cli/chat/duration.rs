@@ -1,8 +1,8 @@
-//! Spans of time as people write them: `90`, `30s`, `10m`, `2h`, `7d`.
+//! Time spans as people write them: `90`, `30s`, `10m`, `2h`, `7d`.
 
 use std::time::Duration;
 
-/// Reads a span of at least a second. A number alone means seconds.
+/// Reads a span of at least one second. A number without a unit means seconds.
 ///
 /// # Errors
 /// A sentence for the user.

@@ -1,4 +1,4 @@
-//! How a chat gets into its room.
+//! Creates a room or joins one.
 
 use std::path::Path;
 
@@ -11,9 +11,9 @@ use subrosa::client::{Address, Config, NewRoom, Pin, RoomEvents, SealedRoom, Tru
 use subrosa::sealed::Link;
 use subrosa::sealed::link::MAX_LINK_BYTES;
 
-/// Where `subrosa serve` keeps its development certificate.
+/// The development certificate of `subrosa serve`.
 const DEVELOPMENT: &str = "certs/dev-cert.pem";
-/// Where `subrosa serve` listens when it is not told otherwise.
+/// The default address of `subrosa serve`.
 const LOCAL: (&str, u16) = ("localhost", 5656);
 
 pub(super) async fn create(options: Create) -> Result<(SealedRoom, RoomEvents), Failure> {

@@ -1,4 +1,4 @@
-//! Lines from standard input, read on a thread of their own: a blocked read must not keep the program from ending.
+//! Lines from standard input. A separate thread reads them, because a blocked read must not prevent the program from ending.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -9,19 +9,19 @@ use zeroize::Zeroizing;
 
 use subrosa::secret::wipe;
 
-/// Longest line that is taken, in bytes.
+/// Longest accepted line, in bytes.
 const MAX_LINE: usize = 64 * 1024;
-/// Bytes that are read at once.
+/// Size of one read, in bytes.
 const PIECE: usize = 4096;
 
-/// What a read gives.
+/// The result of a read.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Typed {
     /// A line, without its end.
     Line(Zeroizing<String>),
-    /// A line that is too long or not UTF-8; it was skipped.
+    /// A line that is too long or not UTF-8, and was skipped.
     Bad,
-    /// Nothing more comes.
+    /// The end of the input.
     End,
 }
 
@@ -35,7 +35,7 @@ impl Input {
     pub(super) fn standard() -> Self {
         let (sender, lines) = mpsc::channel(1);
         std::thread::spawn(move || {
-            // Not through the standard library's handle, whose buffer would keep what was typed.
+            // Not through the standard library's handle: its buffer would keep the typed text.
             let Ok(stdin) = io::stdin().as_fd().try_clone_to_owned() else { return };
             let mut lines = Lines::new(File::from(stdin));
             loop {
@@ -55,12 +55,12 @@ impl Input {
     }
 }
 
-/// Cuts what is read into lines, and keeps nothing of those that it gave.
+/// Splits the input into lines and keeps nothing of the lines that it returned.
 struct Lines<R> {
     from: R,
-    /// Read, but not given yet.
+    /// Read, but not returned yet.
     waiting: Vec<u8>,
-    /// A line is too long, and its end has not come.
+    /// The present line is too long, and its end has not arrived.
     skipping: bool,
 }
 

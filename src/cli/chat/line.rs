@@ -1,15 +1,15 @@
-//! What a typed line asks for.
+//! The grammar of typed lines.
 
 use std::time::Duration;
 
 use super::duration::parse_span;
 
-/// One line of input. Names are looked up later, by who is in the room.
+/// One line of input. Names are looked up later, among the members of the room.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Line<'a> {
     /// Nothing.
     Empty,
-    /// Said to all.
+    /// A message to all.
     Say(&'a str),
     /// `/invite [--forever] [--expires SPAN]`.
     Invite {
@@ -102,7 +102,7 @@ fn invite(rest: &str) -> Result<Line<'static>, String> {
 }
 
 fn unknown(name: &str) -> String {
-    // One slip of the finger: the same start, or the same letters but for one place.
+    // A typing error: a prefix of the name, or one wrong letter.
     let close = COMMANDS.iter().find(|known| {
         (name.len() >= 2 && known.starts_with(name))
             || (name.len() == known.len() && name.bytes().zip(known.bytes()).filter(|(a, b)| a != b).count() <= 1)

@@ -35,7 +35,7 @@ impl Chat {
             };
             talk::talk(room, events, input, terminal::Terminal::standard()?, opened).await
         });
-        // Nothing of worth is left; a name look-up may still hang.
+        // Nothing is left to do, but a name look-up may still block.
         runtime.shutdown_background();
         wipe::stack::<{ wipe::DEEP }>();
         done

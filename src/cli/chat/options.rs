@@ -50,7 +50,7 @@ pub(super) struct Create {
     pub(super) plain: bool,
 }
 
-/// What becomes of a room whose owner leaves.
+/// What happens to a room when its owner leaves.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(super) enum AfterOwner {
     /// The room ends.
@@ -84,7 +84,7 @@ pub(super) struct Join {
     pub(super) plain: bool,
 }
 
-/// A link among the arguments: kept out of whatever prints them.
+/// A link among the arguments. Its `Debug` output does not contain it.
 #[derive(Clone)]
 pub(super) struct Secret(pub(super) Zeroizing<String>);
 

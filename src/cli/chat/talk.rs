@@ -1,4 +1,4 @@
-//! The conversation: typed lines become wishes, what happens becomes lines.
+//! The conversation: typed lines become requests to the room, and the room's events become lines of output.
 
 use std::future::Future;
 use std::io::{self, Write};
@@ -17,17 +17,17 @@ use subrosa::protocol::codes::LeaveReason;
 use subrosa::sealed::InviteKind;
 use subrosa::sealed::room::NotSent;
 
-/// Time for the server to answer what was said last; longer than a lost connection may take to come back.
+/// Time for the server to answer the last commands; longer than a reconnection may take.
 const LAST_ANSWERS: Duration = Duration::from_secs(120);
-/// Time for the last words when nobody reads any more.
+/// Time for the last output if the reader is gone.
 const GOODBYE: Duration = Duration::from_secs(3);
 
 type Doing = Pin<Box<dyn Future<Output = Vec<Shown>> + Send>>;
 
-/// Talks until the membership is over. When the lines end, everything said still goes out before the room is left.
+/// Talks until the membership ends. At the end of the input it sends all messages before it leaves the room.
 ///
 /// # Errors
-/// Standard output is gone, the membership ended otherwise than by leaving, or the lines ended and not every one had its effect.
+/// Standard output is closed, the membership ended without `leave`, or a line of the input had no effect.
 pub(super) async fn talk<O: Write, E: Write>(
     room: SealedRoom,
     mut events: RoomEvents,
@@ -35,10 +35,10 @@ pub(super) async fn talk<O: Write, E: Write>(
     mut terminal: Terminal<O, E>,
     opened: bool,
 ) -> Result<(), Failure> {
-    // Lines come one after the other, but what happens meanwhile is shown at once.
+    // One line at a time; events appear at once.
     let mut doing: Option<Doing> = Some(Box::pin(greeting(room.clone(), opened)));
     let mut room = Some(room);
-    // A script must be able to tell whether all of its lines had their effect.
+    // A script must learn whether all its lines had an effect.
     let (mut failed, mut to_the_end) = (false, false);
     let mut signals = Signals::new()?;
     loop {
@@ -86,23 +86,23 @@ pub(super) async fn talk<O: Write, E: Write>(
                 }
             },
             () = signals.next() => {
-                // A second time there is nobody left to tell, and dropping what is being done ends the connection.
+                // The second signal: dropping the pending work ends the connection.
                 let Some(room) = room.take() else { return Ok(()) };
                 doing = Some(leaving(room));
                 Ok(())
             }
         };
         if let Err(error) = done {
-            // The room is left when nobody holds it.
+            // Dropping the last handle leaves the room.
             drop((doing, room));
             let _ = tokio::time::timeout(GOODBYE, async { while events.next().await.is_some() {} }).await;
-            // A reader that went away (`| head`) has seen enough.
+            // A closed pipe (`| head`) is a regular end.
             return if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error.into()) };
         }
     }
 }
 
-/// What asks a program to stop.
+/// The signals that ask a program to stop.
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
@@ -130,7 +130,7 @@ async fn doing_or_never(doing: &mut Option<Doing>) -> Vec<Shown> {
 
 fn leaving(room: SealedRoom) -> Doing {
     Box::pin(async move {
-        // If the membership is over already, its end is being told.
+        // If the membership has ended already, the event of its end follows.
         let _ = room.leave().await;
         Vec::new()
     })
@@ -147,7 +147,7 @@ fn settling(room: SealedRoom) -> Doing {
     })
 }
 
-/// The first words; the opener's link comes with them.
+/// The first output. The creator's includes the link.
 async fn greeting(room: SealedRoom, opened: bool) -> Vec<Shown> {
     let Ok(members) = room.members().await else { return Vec::new() };
     let mut shown = Vec::new();
@@ -219,7 +219,7 @@ fn show<O: Write, E: Write>(terminal: &mut Terminal<O, E>, event: RoomEvent) -> 
         RoomEvent::Alarm(alarm) => terminal.alarm(&alarm.to_string()),
         RoomEvent::Away => terminal.status("connection lost; reconnecting …"),
         RoomEvent::Back => terminal.status("connected again"),
-        // The loop deals with it.
+        // The loop handles it.
         RoomEvent::Ended(_) => Ok(()),
     }
 }

@@ -1,11 +1,11 @@
-//! What reaches the terminal. Everything that others wrote passes [`harmless`]: no escape sequence, no control character, no reordering of text
-//! may come from a name or a message.
+//! Output to the terminal. All text of others passes [`harmless`], which removes escape sequences, control characters and characters
+//! that reorder text.
 //!
-//! Each event is one line on standard output and starts with a mark that no member can forge, as their names stand behind it:
+//! Each event is one line on standard output. It starts with a mark that no member can forge, because names come after it:
 //!
 //! ```text
-//! <alice> hello                 said to all
-//! [alice to you] hello          said to you alone
+//! <alice> hello                 a message to all
+//! [alice to you] hello          a message to you alone
 //! * bob is here                 an event
 //! !!! ALARM: …                  a reason for distrust
 //! https://…                     an invite link
@@ -19,7 +19,7 @@ use std::os::fd::AsFd;
 
 use zeroize::Zeroizing;
 
-/// `text` without what a terminal would obey: each such character becomes `U+FFFD`, a line break `⏎`, a tab a space.
+/// `text` without characters that a terminal interprets: each becomes `U+FFFD`, a line break `⏎`, a tab a space.
 pub(super) fn harmless(text: &str) -> String {
     text.chars()
         .map(|c| match c {
@@ -31,7 +31,7 @@ pub(super) fn harmless(text: &str) -> String {
         .collect()
 }
 
-/// Characters that reorder the text around them (UAX #9), or change what is seen without being seen.
+/// Characters that reorder the text around them (UAX #9), or change it without being visible.
 fn is_invisible(c: char) -> bool {
     matches!(
         c,
@@ -40,11 +40,11 @@ fn is_invisible(c: char) -> bool {
     )
 }
 
-/// Where lines go.
+/// The destination of lines.
 pub(super) struct Terminal<O, E> {
     out: O,
     err: E,
-    /// Alarms are repeated on standard error when a person may look only there.
+    /// Whether alarms are repeated on standard error, because a person may look only there.
     repeat_alarms: bool,
     colour: bool,
 }
@@ -55,7 +55,7 @@ impl Terminal<File, io::Stderr> {
     /// # Errors
     /// Standard output is closed.
     pub(super) fn standard() -> io::Result<Self> {
-        // Not through the standard library's handle, whose buffer would keep what was shown.
+        // Not through the standard library's handle: its buffer would keep the text.
         let (out, err) = (File::from(io::stdout().as_fd().try_clone_to_owned()?), io::stderr());
         let repeat_alarms = !out.is_terminal() && err.is_terminal();
         let colour = out.is_terminal() && std::env::var_os("NO_COLOR").is_none();
@@ -64,20 +64,20 @@ impl Terminal<File, io::Stderr> {
 }
 
 impl<O: Write, E: Write> Terminal<O, E> {
-    /// Something that a member said.
+    /// A message of a member.
     pub(super) fn message(&mut self, from: &str, text: &str, private: bool) -> io::Result<()> {
         let (from, text) = (harmless(from), harmless(text));
         if private { self.line(&format!("[{from} to you] {text}")) } else { self.line(&format!("<{from}> {text}")) }
     }
 
-    /// Something that happened.
+    /// An event.
     pub(super) fn event(&mut self, what: &str) -> io::Result<()> {
         self.line(&format!("* {}", harmless(what)))
     }
 
     /// An invite link, alone on its line.
     pub(super) fn link(&mut self, link: &str) -> io::Result<()> {
-        // Base64 behind a host that this client has checked: no copy is needed to make it harmless.
+        // A checked host and base64: harmless without a copy.
         self.line(link)
     }
 
@@ -91,7 +91,7 @@ impl<O: Write, E: Write> Terminal<O, E> {
         self.line(&text)
     }
 
-    /// A hint or a word on the connection, on standard error. That nobody reads it is no failure; the result is that of the other kinds.
+    /// A hint or the state of the connection, on standard error. A closed standard error is not an error.
     pub(super) fn status(&mut self, what: &str) -> io::Result<()> {
         for line in what.lines() {
             self.aside(&harmless(line));
@@ -100,12 +100,12 @@ impl<O: Write, E: Write> Terminal<O, E> {
     }
 
     fn aside(&mut self, line: &str) {
-        // Nothing depends on hints; standard error may be closed.
+        // Standard error may be closed; nothing depends on hints.
         let _ = writeln!(self.err, "{line}").and_then(|()| self.err.flush());
     }
 
     fn line(&mut self, line: &str) -> io::Result<()> {
-        // One write, since nothing buffers the parts of a line.
+        // One write for the whole line, because nothing buffers.
         self.out.write_all(Zeroizing::new(format!("{line}\n")).as_bytes())?;
         self.out.flush()
     }

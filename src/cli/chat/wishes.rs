@@ -1,4 +1,4 @@
-//! What a typed line does. The result is handed back, not printed, so that what happens meanwhile can be.
+//! Executes a typed line. It returns the result instead of printing it, so that events can be printed in the meantime.
 
 use zeroize::Zeroizing;
 
@@ -6,7 +6,7 @@ use super::line::{HELP, Line, parse, split_name};
 use subrosa::client::{MemberList, Person, RoomError, SealedRoom};
 use subrosa::sealed::{InviteKind, Link};
 
-/// Something to show, or to do, after a line.
+/// The output or the action that follows a line.
 #[derive(Debug)]
 pub(super) enum Shown {
     /// On standard output.
@@ -17,15 +17,15 @@ pub(super) enum Shown {
     Status(String),
     /// On standard error: the line had no effect.
     NotDone(String),
-    /// The room is to be left.
+    /// Leave the room.
     Leave,
 }
 
 /// Why a line had no effect.
 enum NotDone {
-    /// What the user should have typed.
+    /// The correct form of the line.
     Hint(String),
-    /// What the room says.
+    /// The error of the room.
     Room(RoomError),
 }
 
@@ -35,7 +35,7 @@ impl From<RoomError> for NotDone {
     }
 }
 
-/// Does what `line` asks.
+/// Executes `line`.
 pub(super) async fn obey(room: SealedRoom, line: Zeroizing<String>) -> Vec<Shown> {
     match try_obey(&room, &line).await {
         Ok(shown) => shown,
@@ -77,7 +77,7 @@ async fn try_obey(room: &SealedRoom, line: &str) -> Result<Vec<Shown>, NotDone> 
     Ok(Vec::new())
 }
 
-/// A member by the name that `rest` begins with, and what stands behind it.
+/// The member whose name `rest` begins with, and the rest behind the name.
 async fn find(room: &SealedRoom, rest: &str) -> Result<(Person, Zeroizing<String>), NotDone> {
     let others = room.members().await?.others;
     let found = split_name(rest, others.iter().map(|member| member.name.as_str()));
@@ -99,7 +99,7 @@ fn nobody() -> NotDone {
     NotDone::Hint("nobody here has that name; /members lists them".to_owned())
 }
 
-/// Comparing is the point: a member counts as verified when the words that it read out were typed in, not on a mere say-so.
+/// A member counts as verified only after the user has typed the words that the member read out. A mere confirmation is not enough.
 async fn verify(room: &SealedRoom, rest: &str) -> Result<Vec<Shown>, NotDone> {
     let (member, typed) = find(room, rest).await?;
     let Person { name, fingerprint, .. } = &member;
