@@ -1,8 +1,8 @@
 //! `subrosa web-hash` and `subrosa web-check`: the hash of this program's web client, and a comparison with a server's.
 //!
-//! The web client keeps its promises only if the server serves the released page. The check does not trust a hash that the server
-//! reports: it fetches every file and compares it with the one in this program. A server can still give other clients another page.
-//! Asking over Tor, or from several places, makes that harder.
+//! The web client keeps its promises only if the server serves the released page. The check does not trust a hash that
+//! the server reports: it fetches every file and compares it with the one in this program. A server can still give
+//! other clients another page. Asking over Tor, or from several places, makes that harder.
 
 use std::fmt::Write as _;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! WebSockets of connections that another program accepted: a relay inside a program that has an HTTPS server of its own.
+//! WebSockets of connections that another program accepted: a relay inside a program that has an HTTPS server of its
+//! own.
 //!
 //! ```text
 //! the program: accept → TLS → HTTP ─ request for a WebSocket → adopt ─▶ 101
@@ -66,22 +67,24 @@ fn take_apart(upgraded: Upgraded) -> Result<(TcpStream, ServerConnection, Vec<u8
     Ok((stream.into_std()?, tls, parts.read_buf.to_vec()))
 }
 
-/// Serves WebSockets of connections that another program accepted. Clones are the same; [`super::Server::adopter`] makes the first.
+/// Serves WebSockets of connections that another program accepted. Clones are the same; [`super::Server::adopter`]
+/// makes the first.
 ///
-/// The connection must be HTTP/1.1 by hyper over a [`TlsStream`] of tokio-rustls over TCP, with TLS 1.3: this server takes the TLS state over and
-/// speaks TLS itself from there on. Plaintext behind a proxy is refused by design: the proxy could read which client is in which room.
-/// The embedding program chooses the rest of its TLS settings. It should issue no session tickets and take no early data, as
-/// [`Identity`](super::Identity) has it, and use an allocator that wipes what it frees, as the `subrosa` program does.
+/// The connection must be HTTP/1.1 by hyper over a [`TlsStream`] of tokio-rustls over TCP, with TLS 1.3: this server
+/// takes the TLS state over and speaks TLS itself from there on. Plaintext behind a proxy is refused by design: the
+/// proxy could read which client is in which room. The embedding program chooses the rest of its TLS settings. It
+/// should issue no session tickets and take no early data, as [`Identity`](super::Identity) has it, and use an
+/// allocator that wipes what it frees, as the `subrosa` program does.
 #[derive(Clone, Default)]
 pub struct Adopter(Arc<Mutex<Option<Arc<Door>>>>);
 
 impl Adopter {
-    /// Answers a request for a WebSocket. Once that answer is sent, the server serves the connection like one of its own, with the same limits; `peer`
-    /// is the address that they count.
+    /// Answers a request for a WebSocket. Once that answer is sent, the server serves the connection like one of its
+    /// own, with the same limits; `peer` is the address that they count.
     ///
-    /// Send the answer as it is. It is 101 when the connection becomes a WebSocket, 400 or 426 when the request does not ask for one, 403 when
-    /// its web page may not connect, and 503 when there are too many connections or the server does not run.
-    /// The path of the request does not matter; clients expect [`PATH`](crate::protocol::PATH).
+    /// Send the answer as it is. It is 101 when the connection becomes a WebSocket, 400 or 426 when the request does
+    /// not ask for one, 403 when its web page may not connect, and 503 when there are too many connections or the
+    /// server does not run. The path of the request does not matter; clients expect [`PATH`](crate::protocol::PATH).
     ///
     /// Must be called within the runtime of tokio that serves the connection.
     pub fn adopt<B>(&self, request: &mut Request<B>, peer: IpAddr) -> Response<Full<Bytes>> {

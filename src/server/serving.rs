@@ -55,8 +55,8 @@ impl Server {
         Self::with(Some(Port::new(listener, identity)), relay, options, None)
     }
 
-    /// A server without a port, inside a program that accepts the connections: see [`Server::adopter`]. No other process can take over from it, so
-    /// [`Options::takeover`] makes [`Server::run`] fail.
+    /// A server without a port, inside a program that accepts the connections: see [`Server::adopter`]. No other
+    /// process can take over from it, so [`Options::takeover`] makes [`Server::run`] fail.
     pub fn embedded(limits: Limits, options: Options) -> Self {
         let relay = Relay::new(limits, options.notice.clone());
         Self::with(None, relay, options, None)
@@ -83,7 +83,8 @@ impl Server {
         self
     }
 
-    /// Serves connections that another program accepted, from the moment that [`Server::on_serving`] reports until the server stops.
+    /// Serves connections that another program accepted, from the moment that [`Server::on_serving`] reports until the
+    /// server stops.
     pub fn adopter(&self) -> Adopter {
         self.adopter.clone()
     }
@@ -109,13 +110,15 @@ impl Server {
 
     /// Serves until `shutdown` is ready or another process has taken over.
     ///
-    /// Then it stops accepting, tells every client when to reconnect, sends what waits, closes all connections and wipes its memory.
+    /// Then it stops accepting, tells every client when to reconnect, sends what waits, closes all connections and
+    /// wipes its memory.
     ///
     /// # Errors
     /// The server could not begin to serve. An error of one connection ends only that connection.
     ///
     /// # Cancel safety
-    /// Not cancel safe: if the future is dropped, the event loops continue without a port and without a clock. Make `shutdown` ready instead.
+    /// Not cancel safe: if the future is dropped, the event loops continue without a port and without a clock. Make
+    /// `shutdown` ready instead.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), TakeoverError> {
         let Self { port, adopter, relay, options, claim, on_serving } = self;
         if port.is_none() && options.takeover.is_some() {

@@ -1,4 +1,5 @@
-//! Updating without losing a room: a new process takes over the listening socket and the whole state from the one that runs.
+//! Updating without losing a room: a new process takes over the listening socket and the whole state from the one that
+//! runs.
 //!
 //! ```text
 //! new                                   old
@@ -11,10 +12,10 @@
 //!  │ ── end of the conversation ───────▶ │  ends, now that the service manager knows the new one
 //! ```
 //!
-//! The takeover is complete when the old process has read `serving`. After any earlier failure the old process continues to serve. The new
-//! process serves only after it has written `serving`. When the old process gives up, it first closes its end for reading, so that
-//! `serving` is either read or cannot be written. Two processes therefore never serve at once. The state goes through a local
-//! socket and is never on disk.
+//! The takeover is complete when the old process has read `serving`. After any earlier failure the old process
+//! continues to serve. The new process serves only after it has written `serving`. When the old process gives up, it
+//! first closes its end for reading, so that `serving` is either read or cannot be written. Two processes therefore
+//! never serve at once. The state goes through a local socket and is never on disk.
 
 use std::fs;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
@@ -82,7 +83,8 @@ pub enum TakeoverError {
     Io(#[from] io::Error),
 }
 
-/// What a new process received: the listening socket and the state. It serves only after the old process has agreed to stop.
+/// What a new process received: the listening socket and the state. It serves only after the old process has agreed to
+/// stop.
 pub struct Inheritance {
     pub(super) listener: TcpListener,
     pub(super) relay: Arc<Relay>,
@@ -292,7 +294,8 @@ impl Successor {
         Ok(Self(new))
     }
 
-    /// Lets the process take over. The relay must not change during this call. After an error this process continues to serve.
+    /// Lets the process take over. The relay must not change during this call. After an error this process continues to
+    /// serve.
     pub(super) fn take_over(&mut self, listener: &impl AsFd, relay: &Relay) -> Result<(), TakeoverError> {
         let new = &mut self.0;
         send_listener(&new.stream, listener)?;
@@ -310,7 +313,8 @@ impl Successor {
         Ok(())
     }
 
-    /// Waits until the new process has told its service manager. The manager would miss this process if it ended earlier.
+    /// Waits until the new process has told its service manager. The manager would miss this process if it ended
+    /// earlier.
     pub(super) fn dismissed(mut self, within: Duration) {
         self.0.by = Instant::now() + within;
         let _ = self.0.read(&mut [0]);

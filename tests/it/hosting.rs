@@ -1,4 +1,5 @@
-//! `docs/hosting.md`: every row of its troubleshooting tables is brought about, and the program says what the row quotes.
+//! `docs/hosting.md`: every row of its troubleshooting tables is brought about, and the program says what the row
+//! quotes.
 
 use std::fs;
 use std::path::Path;

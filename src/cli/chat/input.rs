@@ -1,4 +1,5 @@
-//! Lines from standard input. A separate thread reads them, because a blocked read must not prevent the program from ending.
+//! Lines from standard input. A separate thread reads them, because a blocked read must not prevent the program from
+//! ending.
 
 use std::fs::File;
 use std::io::{self, Read};

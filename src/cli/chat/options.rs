@@ -33,10 +33,12 @@ pub(super) struct Create {
     /// The room's name; the server does not learn it.
     #[arg(long = "name", value_name = "ROOM", default_value = "")]
     pub(super) room_name: String,
-    /// The server, such as wss://chat.example.org. Default: the server on this machine with the development certificate in certs/.
+    /// The server, such as wss://chat.example.org. Default: the server on this machine with the development certificate
+    /// in certs/.
     #[arg(long, value_name = "wss://HOST:PORT")]
     pub(super) server: Option<Address>,
-    /// The server's pin: the SHA-256 of its public key, as `subrosa serve` prints it. Needed if the certificate is not publicly trusted.
+    /// The server's pin: the SHA-256 of its public key, as `subrosa serve` prints it. Needed if the certificate is not
+    /// publicly trusted.
     #[arg(long, value_name = "PIN", allow_hyphen_values = true)]
     pub(super) pin: Option<Pin>,
     /// The room's lifetime, such as 30m, 2h or 7d.
@@ -70,7 +72,8 @@ impl From<AfterOwner> for OwnerLeaves {
 
 #[derive(Debug, Args)]
 pub(super) struct Join {
-    /// The invite link. Other users of this machine can see arguments: `-` reads it from the first line of standard input instead.
+    /// The invite link. Other users of this machine can see arguments: `-` reads it from the first line of standard
+    /// input instead.
     #[arg(value_name = "LINK", required_unless_present = "link_file", conflicts_with = "link_file")]
     pub(super) link: Option<Secret>,
     /// A file with the invite link.

@@ -1,7 +1,8 @@
-//! Output to the terminal. All text of others passes [`harmless`], which removes escape sequences, control characters and characters
-//! that reorder text.
+//! Output to the terminal. All text of others passes [`harmless`], which removes escape sequences, control characters
+//! and characters that reorder text.
 //!
-//! Each event is one line on standard output. It starts with a mark that no member can forge, because names come after it:
+//! Each event is one line on standard output. It starts with a mark that no member can forge, because names come after
+//! it:
 //!
 //! ```text
 //! <alice> hello                 a message to all

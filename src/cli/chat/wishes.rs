@@ -99,7 +99,8 @@ fn nobody() -> NotDone {
     NotDone::Hint("nobody here has that name; /members lists them".to_owned())
 }
 
-/// A member counts as verified only after the user has typed the words that the member read out. A mere confirmation is not enough.
+/// A member counts as verified only after the user has typed the words that the member read out. A mere confirmation is
+/// not enough.
 async fn verify(room: &SealedRoom, rest: &str) -> Result<Vec<Shown>, NotDone> {
     let (member, typed) = find(room, rest).await?;
     let Person { name, fingerprint, .. } = &member;

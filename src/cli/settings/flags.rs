@@ -30,20 +30,22 @@ pub(crate) struct Flags {
     /// A message to the users. Clients show it when they connect.
     #[arg(long, value_name = "TEXT")]
     pub(super) notice: Option<String>,
-    /// Takes over the port and all rooms from the server that listens on this Unix socket, if there is one. Then listens there for
-    /// the next process. An update loses no room this way.
+    /// Takes over the port and all rooms from the server that listens on this Unix socket, if there is one. Then
+    /// listens there for the next process. An update loses no room this way.
     #[arg(long, value_name = "SOCKET")]
     pub(super) takeover: Option<PathBuf>,
     /// Number of event loops. Default: one for each processor that the process may use.
     #[arg(long, value_name = "COUNT")]
     pub(super) workers: Option<usize>,
-    /// Exits unless every hardening measure works: no dumps, no swap, no files, no outgoing connections, filtered system calls.
+    /// Exits unless every hardening measure works: no dumps, no swap, no files, no outgoing connections, filtered
+    /// system calls.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(super) require_hardening: Option<bool>,
 }
 
 impl Flags {
-    /// These options, and those of `lower` where they are not given. Limits are joined; of two with one name the later counts.
+    /// These options, and those of `lower` where they are not given. Limits are joined; of two with one name the later
+    /// counts.
     pub(super) fn over(self, lower: Self) -> Self {
         Self {
             config: self.config.or(lower.config),

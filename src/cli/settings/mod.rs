@@ -4,8 +4,8 @@
 //! defaults ← configuration file ← environment ← flags         a later source overrides an earlier one
 //! ```
 //!
-//! [`Flags`] is the one list of options. A new option is a field of it, a line of [`Flags::over`] and of [`Settings`], and an example in
-//! `config.rs`; file and environment follow by themselves.
+//! [`Flags`] is the one list of options. A new option is a field of it, a line of [`Flags::over`] and of [`Settings`],
+//! and an example in `config.rs`; file and environment follow by themselves.
 
 mod entries;
 mod flags;
