@@ -11,7 +11,7 @@ use keys::public_key;
 use serde_json::{Value, json};
 use subrosa::protocol::frame::read_server_frame;
 use subrosa::protocol::limits::Limits;
-use subrosa::relay::{Attached, Ending, Relay, Stats, Woken};
+use subrosa::relay::{Attached, Ending, Relay, Source, Stats, Woken};
 
 const MEMBERS: usize = 20;
 const MB: usize = 1024 * 1024;
@@ -29,7 +29,7 @@ struct Peer(Mutex<Attached>);
 impl Peer {
     fn connect(relay: &Arc<Relay>) -> Self {
         static CONNECTIONS: AtomicU64 = AtomicU64::new(1);
-        let peer = Self(Mutex::new(relay.greet(CONNECTIONS.fetch_add(1, Ordering::Relaxed))));
+        let peer = Self(Mutex::new(relay.greet(CONNECTIONS.fetch_add(1, Ordering::Relaxed), Source(1))));
         peer.read();
         peer
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use subrosa::protocol::frame::{Opcode, read_client_frame, read_server_frame, unmask, write_client_frame};
 use subrosa::protocol::limits::Limits;
-use subrosa::relay::{Attached, Relay, Woken};
+use subrosa::relay::{Attached, Relay, Source, Woken};
 
 use super::payload;
 
@@ -98,7 +98,7 @@ impl World {
 
     fn connect(&self) -> Member {
         let connection = self.members.len() as u64 + 1;
-        let attached = self.relay.greet(connection);
+        let attached = self.relay.greet(connection, Source(1));
         Member { attached, woken: Woken::new(), user: String::new(), written: Vec::new() }
     }
 

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use serde_json::Value;
 use subrosa::protocol::frame::{Opcode, read_client_frame, read_server_frame, unmask};
 use subrosa::protocol::limits::Limits;
-use subrosa::relay::{Attached, ConnectionId, Ending, Record, Relay, RestoreError, Stats, Woken};
+use subrosa::relay::{Attached, ConnectionId, Ending, Record, Relay, RestoreError, Source, Stats, Woken};
 
 /// Small bounds, so that few commands reach them.
 fn limits() -> Limits {
-    Limits::from_settings([
+    let limits = Limits::from_settings([
         "members_per_room=4",
         "rooms=6",
         "rooms_per_connection=3",
@@ -18,10 +18,10 @@ fn limits() -> Limits {
         "frame_bytes=65536",
         "first_frame_bytes=4096",
         "card_bytes=256",
-        "window_events=24",
         "queue_events=64",
     ])
-    .expect("bounds that fit together")
+    .expect("bounds that fit together");
+    Limits { window_events: 24, ..limits }
 }
 
 /// Connections of one relay, and the words that they have learned from it.
@@ -43,7 +43,7 @@ impl Crowd {
 
     fn connect(&mut self) {
         self.connections += 1;
-        self.sessions.push(self.relay.greet(self.connections));
+        self.sessions.push(self.relay.greet(self.connections, Source(1)));
         self.read(self.sessions.len() - 1);
     }
 

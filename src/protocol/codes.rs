@@ -224,6 +224,8 @@ codes! {
         Window = "window",
         /// The server's memory for all windows was used up.
         Memory = "memory",
+        /// Many members came and went: a `members` event says who is in the room, and messages of members who left are missing.
+        Members = "members",
     }
 }
 

@@ -59,6 +59,13 @@ macro_rules! id {
                 text.as_bytes().try_into().ok().map(Self)
             }
 
+            /// A short form, which differs for two ids with near certainty: eight random characters are 48 bits.
+            pub fn short(&self) -> u64 {
+                let mut head = [0; 8];
+                head.copy_from_slice(&self.0[..8]);
+                u64::from_le_bytes(head)
+            }
+
             /// Whether this is how the id is written.
             pub fn is_written(&self, text: &str) -> bool {
                 text.as_bytes() == self.0
@@ -73,10 +80,8 @@ macro_rules! id {
 
         impl Hash for $name {
             fn hash<H: Hasher>(&self, state: &mut H) {
-                // Eight random characters are 48 bits: enough to spread, and the tables compare the whole.
-                let mut head = [0; 8];
-                head.copy_from_slice(&self.0[..8]);
-                state.write_u64(u64::from_le_bytes(head));
+                // Enough to spread; the tables compare the whole.
+                state.write_u64(self.short());
             }
         }
 

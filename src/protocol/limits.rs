@@ -74,7 +74,7 @@ limits! {
     /// Bytes that one resumable session's window holds.
     window_bytes = 8_388_608, 65_536..=1_099_511_627_776;
     /// Events that one resumable session's window holds.
-    window_events = 65_536, 16..=1_000_000_000;
+    window_events = 65_536, 256..=1_000_000_000;
     /// Bytes that the windows of all sessions hold together.
     windows_bytes = 268_435_456, 65_536..=1_099_511_627_776;
     /// Time to come back to a session whose connection ended, in seconds.

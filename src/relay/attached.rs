@@ -12,7 +12,7 @@ use crate::protocol::codes::{CloseReason, ErrorCode};
 use crate::protocol::command::{self, Command, Request, Resume};
 use crate::protocol::event::{Event, Hello, Refusal, RefusalData, Restarting};
 use crate::protocol::frame::TextFrame;
-use crate::room::Window;
+use crate::room::{Source, Window};
 use crate::secret::{Tag, Token};
 
 /// Bytes of greeting and refusals that may wait for a connection without a session. A client that reads nothing and has its
@@ -25,6 +25,8 @@ const GREETING_BYTES: usize = 64 * 1024;
 pub struct Attached {
     relay: Arc<Relay>,
     id: ConnectionId,
+    /// The account of the client's address.
+    source: Source,
     /// What belongs to this connection alone and comes before everything of its session.
     greeting: VecDeque<TextFrame>,
     to: To,
@@ -42,8 +44,8 @@ enum To {
 }
 
 impl Relay {
-    /// Greets a new connection. The greeting waits in [`Attached::take`].
-    pub fn greet(self: &Arc<Self>, id: ConnectionId) -> Attached {
+    /// Greets a new connection. `source` is the account that pays for what it does. The greeting waits in [`Attached::take`].
+    pub fn greet(self: &Arc<Self>, id: ConnectionId, source: Source) -> Attached {
         let token = Token::random();
         let offered = self.tags.tag(&token);
         let hello = Event::Hello(Hello {
@@ -55,7 +57,7 @@ impl Relay {
             resume_token: token,
         });
         let greeting = VecDeque::from([TextFrame::text(&hello.to_json(None))]);
-        Attached { relay: self.clone(), id, greeting, to: To::Greeted { offered, refused: 0 } }
+        Attached { relay: self.clone(), id, source, greeting, to: To::Greeted { offered, refused: 0 } }
     }
 }
 
@@ -98,7 +100,7 @@ impl Attached {
         let taken_up = match &command {
             Command::Resume(Resume { token: None, last_seq: None }) => None,
             Command::Resume(resume) => {
-                let here = Here { connection: self.id, token: offered };
+                let here = Here { connection: self.id, token: offered, source: self.source };
                 Some(self.relay.take_up(resume, id.as_deref(), &here, woken))
             }
             _ => None,
@@ -139,7 +141,7 @@ impl Attached {
         };
         let mut outbox = Outbox::new(Window::starting_after(refused), Line::Connected(self.id));
         outbox.offered = Some(offered);
-        let session = Session::open(&self.relay, self.relay.next_session_id(), outbox);
+        let session = Session::open(&self.relay, self.relay.next_session_id(), self.source, outbox);
         self.to = To::Session(session.clone());
         session
     }

@@ -11,7 +11,7 @@ use crate::protocol::command::{InRoom, OfMember};
 use crate::protocol::event::{Event, OwnerChanged, RoomClosed, UserLeft};
 use crate::protocol::frame::TextFrame;
 use crate::protocol::ids::{RoomId, UserId};
-use crate::room::{Aftermath, Kind, Millis, Scope};
+use crate::room::{Aftermath, Change, Kind, Millis, Scope};
 use crate::sync::lock;
 
 /// How a connection ended.
@@ -24,14 +24,21 @@ pub enum Ending {
 }
 
 impl Relay {
-    /// Pushes an event to every member that `to` accepts; encoded once.
-    pub(super) fn tell(room: &SharedRoom, event: &Event, to: impl Fn(&UserId) -> bool, woken: &mut Woken) {
+    /// Pushes a change of a room's members to every member that `to` accepts; encoded once. `place` is the place of the member
+    /// that joined, or the room's next one.
+    pub(super) fn tell(room: &SharedRoom, event: &Event, place: u64, to: impl Fn(&UserId) -> bool, woken: &mut Woken) {
         let frame = TextFrame::text(&event.to_json(None));
+        let kind = Kind::Members(Change { room: room.id().short(), place });
         for (user, member) in room.members() {
             if to(&user) {
-                member.handle.0.push(frame.clone(), Kind::Firm, woken);
+                member.handle.0.push(frame.clone(), kind, woken);
             }
         }
+    }
+
+    /// The same for a change that brings nobody in.
+    pub(super) fn tell_all(room: &SharedRoom, event: &Event, woken: &mut Woken) {
+        Self::tell(room, event, room.next_place(), |_| true, woken);
     }
 
     /// Takes a member out of a room and tells the others; ends the room where that follows. Nothing happens when it is not in.
@@ -43,23 +50,25 @@ impl Relay {
         let ended = {
             let mut guard = lock(&cell.room);
             let Some(room) = guard.as_mut() else { return };
-            let Some((member, aftermath)) = room.depart(user) else { return };
+            let Some((member, aftermath)) = room.depart(user, |handle| handle.0.away_since().is_none()) else { return };
             self.members.fetch_sub(1, Ordering::AcqRel);
             let room_id = room.id();
             let left = Event::UserLeft(UserLeft { room_id, user_id: *user, reason });
             if reason == LeaveReason::Removed {
+                // The mark of a room that is over for the client has nothing to say any more.
+                member.handle.0.settle(room_id.short(), None, |_| false);
                 member.handle.0.push_event(&left, None, woken);
             }
             _gone = member;
             match aftermath {
                 _ if quiet => guard.take_if(|room| room.is_empty()),
                 Aftermath::GoesOn => {
-                    Self::tell(room, &left, |_| true, woken);
+                    Self::tell_all(room, &left, woken);
                     None
                 }
                 Aftermath::NewOwner(owner_id) => {
-                    Self::tell(room, &left, |_| true, woken);
-                    Self::tell(room, &Event::OwnerChanged(OwnerChanged { room_id, owner_id }), |_| true, woken);
+                    Self::tell_all(room, &left, woken);
+                    Self::tell_all(room, &Event::OwnerChanged(OwnerChanged { room_id, owner_id }), woken);
                     None
                 }
                 Aftermath::Ends(reason) => Self::take_out(&mut guard, reason, woken),
@@ -82,7 +91,11 @@ impl Relay {
     /// Takes a room out of its cell, which ends all joins, and tells its members.
     fn take_out(cell: &mut Option<SharedRoom>, reason: RoomClosedReason, woken: &mut Woken) -> Option<SharedRoom> {
         let room = cell.take()?;
-        Self::tell(&room, &Event::RoomClosed(RoomClosed { room_id: room.id(), reason }), |_| true, woken);
+        let frame = TextFrame::text(&Event::RoomClosed(RoomClosed { room_id: room.id(), reason }).to_json(None));
+        for (_, member) in room.members() {
+            member.handle.0.settle(room.id().short(), None, |_| false);
+            member.handle.0.push(frame.clone(), Kind::Firm, woken);
+        }
         Some(room)
     }
 
@@ -148,6 +161,7 @@ impl Session {
                     let until = self.relay.resume_deadline();
                     outbox.line = Line::Away { until };
                     outbox.closing = None;
+                    self.set_away(Some(self.relay.now()));
                     // Under this lock, so that a resumption at the same moment comes wholly before or after.
                     self.relay.send_away(self.id(), self.clone(), until);
                     self.keep_window(outbox, Scope::All, woken);

@@ -177,6 +177,7 @@ impl Session {
         self.relay.members.fetch_add(1, Ordering::AcqRel);
         let lives = self.add_membership(Membership::new(room.id(), user_id, cell.clone(), join.username));
         if let Some(member) = room.member(&user_id) {
+            let place = member.place;
             let User { user_id, username, public_key_string, card } = entry(user_id, member);
             let joined = UserJoined {
                 room_id: room.id(),
@@ -190,7 +191,7 @@ impl Session {
                 WayIn::Onetime => Event::UserJoinedOnetime(joined),
                 WayIn::Forever => Event::UserJoinedForever(joined),
             };
-            Relay::tell(room, &event, |user| *user != user_id, woken);
+            Relay::tell(room, &event, place, |user| *user != user_id, woken);
         }
         lives
     }

@@ -1,5 +1,8 @@
 //! The members of a room: their list, their cards, their owner.
 
+use std::collections::HashSet;
+
+use foldhash::fast::RandomState;
 use zeroize::Zeroizing;
 
 use super::execute::{Refused, refused};
@@ -8,9 +11,10 @@ use super::registry::Handle;
 use super::session::{Acting, Relay, Session, SharedRoom};
 use crate::protocol::codes::ErrorCode;
 use crate::protocol::command::{InRoom, OfMember, SetCard};
-use crate::protocol::event::{Event, Members, OwnerChanged, User};
+use crate::protocol::event::{Away, Event, Members, MembersNow, OwnerChanged, User};
+use crate::protocol::frame::TextFrame;
 use crate::protocol::ids::UserId;
-use crate::room::Member;
+use crate::room::{Change, Member, Millis};
 use crate::sync::lock;
 
 /// A member as others see it.
@@ -28,7 +32,57 @@ pub(super) fn others(room: &SharedRoom, me: &UserId) -> Vec<User> {
     room.members().filter(|(user, _)| user != me).map(|(user, member)| entry(user, member)).collect()
 }
 
+/// The members who are away, without the one that is told.
+pub(super) fn away(room: &SharedRoom, me: &UserId, now: Millis) -> Vec<Away> {
+    let away = |(user_id, member): (UserId, &Member<Handle<Session>>)| {
+        let since = member.handle.0.away_since()?;
+        Some(Away { user_id, since_s: now.saturating_sub(since) / 1_000 })
+    };
+    room.members().filter(|(user, _)| user != me).filter_map(away).collect()
+}
+
 impl Session {
+    /// Settles the marks of the window before it is read again: each becomes an event that says who is in the room now.
+    pub(super) fn settle_marks(&self) {
+        let marks = lock(&self.outbox).window.marks();
+        if marks.is_empty() {
+            return;
+        }
+        let rooms = self.all_acting();
+        for Change { room: mark, place } in marks {
+            let acting = rooms.iter().find(|acting| acting.room_id().short() == mark);
+            let guard = acting.map(|acting| lock(&acting.cell.room));
+            // Under the room's lock, so that the event has its place in the order of joins and leaves.
+            match (acting, guard.as_deref().and_then(Option::as_ref)) {
+                (Some(acting), Some(room)) if room.member(&acting.user).is_some() => {
+                    let (before, since): (Vec<_>, Vec<_>) = room
+                        .members()
+                        .filter(|(user, _)| *user != acting.user)
+                        .partition(|(_, member)| member.place < place);
+                    let now = Event::Members(MembersNow {
+                        room_id: room.id(),
+                        owner_id: room.owner(),
+                        users: since.into_iter().map(|(user, member)| entry(user, member)).collect(),
+                        here: before.into_iter().map(|(user, _)| user).collect(),
+                        away: away(room, &acting.user, self.relay.now()),
+                    });
+                    let here: HashSet<u64, RandomState> = room.members().map(|(user, _)| user.short()).collect();
+                    self.settle(mark, Some(TextFrame::text(&now.to_json(None))), |sender| here.contains(&sender));
+                }
+                _ => self.settle(mark, None, |_| false),
+            }
+        }
+    }
+
+    /// Settles the mark of one room, if there is one.
+    pub(super) fn settle(&self, room: u64, frame: Option<TextFrame>, is_here: impl Fn(u64) -> bool) {
+        let mut outbox = lock(&self.outbox);
+        if outbox.window.marks().iter().any(|mark| mark.room == room) {
+            outbox.window.settle(room, frame, is_here);
+            self.account(&mut outbox);
+        }
+    }
+
     /// Runs `act` on the room of a membership, under its lock.
     fn in_room<T>(
         &self,
@@ -67,7 +121,7 @@ impl Session {
                 return Err(ErrorCode::Absent.into());
             }
             let changed = Event::OwnerChanged(OwnerChanged { room_id: room.id(), owner_id });
-            Relay::tell(room, &changed, |_| true, woken);
+            Relay::tell_all(room, &changed, woken);
             Ok(room.id())
         })?;
         self.done(Event::TransferOwner, room_id, id, woken);

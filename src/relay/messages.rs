@@ -7,13 +7,13 @@ use foldhash::fast::RandomState;
 
 use super::execute::{Outcome, Refused, refused};
 use super::outbox::{Fate, Woken};
-use super::session::{Session, SharedRoom};
+use super::session::{Acting, Session, SharedRoom};
 use crate::protocol::codes::ErrorCode;
 use crate::protocol::command::{RawString, SendMessage, SendMessages};
 use crate::protocol::event::{Event, MessageHead, Sent};
 use crate::protocol::frame::TextFrame;
 use crate::protocol::ids::{RoomId, UserId, well_formed};
-use crate::room::Kind;
+use crate::room::{Kind, Origin};
 use crate::sync::lock;
 
 /// A `shared` payload up to this size is copied for each recipient, which costs less than sharing it.
@@ -35,7 +35,8 @@ impl Session {
         let guard = lock(&acting.cell.room);
         let room = guard.as_ref().ok_or(ErrorCode::Denied)?;
         room.member(&acting.user).ok_or(ErrorCode::Denied)?;
-        let (user, fate) = deliver(room, &command.to_user_id, frame, woken)?;
+        let kind = self.message_kind(&acting);
+        let (user, fate) = deliver(room, &command.to_user_id, frame, kind, woken)?;
         match id {
             Some(id) => {
                 let mut sent = Sent { room_id: RoomId::parse(&command.room_id), ..Sent::default() };
@@ -76,16 +77,25 @@ impl Session {
         room.member(&acting.user).ok_or(ErrorCode::Denied)?;
         let mut sent = Sent { room_id: RoomId::parse(&command.room_id), ..Sent::default() };
         let mut bytes_out = 0;
+        let kind = self.message_kind(&acting);
         for part in &command.to {
             let frame = packet.frame(part.content);
             bytes_out += frame.len();
-            let (user, fate) = deliver(room, &part.to_user_id, frame, woken)?;
+            let (user, fate) = deliver(room, &part.to_user_id, frame, kind, woken)?;
             file(&mut sent, user, fate);
         }
         if let Some(id) = id {
             self.answer_send(id, &Event::Sent(sent), woken);
         }
         Ok(Outcome { bytes_out })
+    }
+}
+
+impl Session {
+    /// How windows file a message of this session.
+    fn message_kind(&self, acting: &Acting) -> Kind {
+        let (room, sender) = (acting.room_id().short(), acting.user.short());
+        Kind::Message(Origin { room, sender, source: self.source() })
     }
 }
 
@@ -120,10 +130,16 @@ impl<'a> Packet<'a> {
 }
 
 /// Pushes a message into its recipient's session.
-fn deliver(room: &SharedRoom, to: &str, frame: TextFrame, woken: &mut Woken) -> Result<(UserId, Fate), Refused> {
+fn deliver(
+    room: &SharedRoom,
+    to: &str,
+    frame: TextFrame,
+    kind: Kind,
+    woken: &mut Woken,
+) -> Result<(UserId, Fate), Refused> {
     let known = UserId::candidate(to).and_then(|user| room.member(&user).map(|member| (user, member)));
     let (user, fate) = match known {
-        Some((user, member)) => (user, member.handle.0.push(frame, Kind::Message, woken)),
+        Some((user, member)) => (user, member.handle.0.push(frame, kind, woken)),
         None => (UserId::parse(to).ok_or_else(|| refused(ErrorCode::BadRequest, "to_user_id"))?, Fate::Lost),
     };
     Ok((user, fate))

@@ -36,5 +36,7 @@ pub use records::{FORMAT, Record, RestoreError, SessionState};
 pub use registry::{Registry, Stats};
 pub use session::{Relay, Session};
 
+pub use crate::room::Source;
+
 #[cfg(test)]
 mod tests;

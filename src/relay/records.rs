@@ -15,7 +15,7 @@ use super::registry::Handle;
 use super::session::{Membership, Relay, Session};
 use crate::protocol::codes::LeaveReason;
 use crate::protocol::limits::Limits;
-use crate::room::{MemberState, Millis, RoomState, WindowState};
+use crate::room::{MemberState, Millis, RoomState, Source, WindowState};
 use crate::secret::{Tag, TagKey};
 use crate::sync::lock;
 
@@ -214,8 +214,9 @@ impl Session {
         let mut outbox = Outbox::new(window.into_window()?, line);
         outbox.answered = Answered::restore(answered);
         outbox.token = Some(token);
-        let session = Self::open(relay, id, outbox);
+        let session = Self::open(relay, id, Source::default(), outbox);
         session.account(&mut lock(&session.outbox));
+        session.set_away(Some(relay.now()));
         relay.file_token(token, session.clone());
         relay.send_away(id, session, until);
         Some(())

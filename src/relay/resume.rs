@@ -8,7 +8,7 @@ use crate::protocol::codes::ErrorCode;
 use crate::protocol::command::{Ack, Resume};
 use crate::protocol::event::{Acked, Event, Resumed};
 use crate::protocol::frame::TextFrame;
-use crate::room::Kind;
+use crate::room::{Kind, Source};
 use crate::secret::{Tag, Token};
 use crate::sync::lock;
 
@@ -17,6 +17,7 @@ pub(super) struct Here {
     pub(super) connection: ConnectionId,
     /// The tag of the token in its `hello`.
     pub(super) token: Tag,
+    pub(super) source: Source,
 }
 
 impl Relay {
@@ -36,6 +37,7 @@ impl Relay {
         let session = self.drop_token(&tag).ok_or(ErrorCode::Denied)?;
         // Waits for a command of the old connection that is being carried out.
         let mut serves = lock(&session.serves);
+        session.settle_marks();
         {
             let mut guard = lock(&session.outbox);
             let outbox = &mut *guard;
@@ -60,6 +62,8 @@ impl Relay {
             }
             outbox.woken = true;
             woken.push(here.connection);
+            session.set_away(None);
+            session.set_source(here.source);
             session.account(outbox);
             *serves = here.connection;
             self.file_token(here.token, session.clone());

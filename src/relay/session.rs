@@ -1,7 +1,7 @@
 //! A session: one client's memberships and the events that wait for it. A connection serves it; a resumable session outlives
 //! the connection.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::answered::Answered;
@@ -11,13 +11,16 @@ use crate::protocol::codes::{CloseReason, GapReason};
 use crate::protocol::event::{Event, Gap, MessageHead};
 use crate::protocol::frame::TextFrame;
 use crate::protocol::ids::{RoomId, UserId};
-use crate::room::{Bounds, Delivery, Kind, Room, Scope, Window};
+use crate::room::{Bounds, Delivery, Kind, Millis, Room, Scope, Source, Window};
 use crate::sync::lock;
 
 /// The shared state of a running server.
 pub type Relay = Registry<Session>;
 pub(super) type SharedRoom = Room<Handle<Session>>;
 pub(super) type SharedCell = RoomCell<Session>;
+
+/// In the place of a time: the session has a connection.
+const HERE: Millis = Millis::MAX;
 
 /// The server's record of one client: its memberships and its undelivered events.
 pub struct Session {
@@ -28,6 +31,10 @@ pub struct Session {
     /// the client's retry.
     pub(super) serves: Mutex<ConnectionId>,
     pub(super) outbox: Mutex<Outbox>,
+    /// The account that pays for what it sends.
+    source: AtomicU64,
+    /// When its connection ended; [`HERE`] while it has one.
+    away_since: AtomicU64,
     /// `None` once the session has ended: nothing can be joined any more.
     memberships: Mutex<Option<Vec<Membership>>>,
 }
@@ -42,31 +49,44 @@ pub(super) struct Membership {
 ///
 /// Commands share it rather than the room's cell: a count that all members' event loops change would wander between the processors.
 pub(super) struct Acting {
+    room_id: RoomId,
     pub(super) user: UserId,
     pub(super) cell: Arc<SharedCell>,
     pub(super) head: MessageHead,
 }
 
+impl Acting {
+    pub(super) fn room_id(&self) -> RoomId {
+        self.room_id
+    }
+}
+
 impl Membership {
     pub(super) fn new(room_id: RoomId, user: UserId, cell: Arc<SharedCell>, username: &str) -> Self {
         let head = MessageHead::new(room_id, user, username);
-        Self { room_id, acting: Arc::new(Acting { user, cell, head }) }
+        Self { room_id, acting: Arc::new(Acting { room_id, user, cell, head }) }
     }
 }
 
 impl Session {
     /// A session with no rooms. It counts among the relay's sessions until it ends.
-    pub(super) fn open(relay: &Arc<Relay>, id: u64, outbox: Outbox) -> Arc<Self> {
+    pub(super) fn open(relay: &Arc<Relay>, id: u64, source: Source, outbox: Outbox) -> Arc<Self> {
         relay.open_sessions.fetch_add(1, Ordering::AcqRel);
-        Self::with(relay, id, outbox, Some(Vec::new()))
+        Self::with(relay, id, source, outbox, Some(Vec::new()))
     }
 
     /// A session that has ended, in the place of one that did not come along from the process before.
     pub(super) fn ended(relay: &Arc<Relay>, id: u64) -> Arc<Self> {
-        Self::with(relay, id, Outbox::new(Window::default(), Line::Ended), None)
+        Self::with(relay, id, Source::default(), Outbox::new(Window::default(), Line::Ended), None)
     }
 
-    fn with(relay: &Arc<Relay>, id: u64, outbox: Outbox, memberships: Option<Vec<Membership>>) -> Arc<Self> {
+    fn with(
+        relay: &Arc<Relay>,
+        id: u64,
+        source: Source,
+        outbox: Outbox,
+        memberships: Option<Vec<Membership>>,
+    ) -> Arc<Self> {
         let serves = match outbox.line {
             Line::Connected(connection) => connection,
             Line::Away { .. } | Line::Ended => ConnectionId::default(),
@@ -76,12 +96,32 @@ impl Session {
             relay: relay.clone(),
             serves: Mutex::new(serves),
             outbox: Mutex::new(outbox),
+            source: AtomicU64::new(source.0),
+            away_since: AtomicU64::new(HERE),
             memberships: Mutex::new(memberships),
         })
     }
 
     pub(super) fn id(&self) -> u64 {
         self.id
+    }
+
+    /// The account that pays for what the session sends: that of its latest connection.
+    pub(super) fn source(&self) -> Source {
+        Source(self.source.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn set_source(&self, source: Source) {
+        self.source.store(source.0, Ordering::Relaxed);
+    }
+
+    /// When its connection ended, if it is away.
+    pub(super) fn away_since(&self) -> Option<Millis> {
+        Some(self.away_since.load(Ordering::Acquire)).filter(|since| *since != HERE)
+    }
+
+    pub(super) fn set_away(&self, since: Option<Millis>) {
+        self.away_since.store(since.unwrap_or(HERE), Ordering::Release);
     }
 
     /// Whether the session is no more.
@@ -125,6 +165,11 @@ impl Session {
         // The place that became free still has its ids; it goes back to the allocator, which wipes it.
         memberships.shrink_to_fit();
         Some(membership)
+    }
+
+    /// The records of all rooms.
+    pub(super) fn all_acting(&self) -> Vec<Arc<Acting>> {
+        lock(&self.memberships).iter().flatten().map(|membership| membership.acting.clone()).collect()
     }
 
     /// Takes all records out: from now on the session has ended. `None` when it had before.
@@ -176,7 +221,8 @@ impl Session {
         if outbox.window.retains() {
             let scope = if fate == Fate::Reached { Scope::Written } else { Scope::All };
             let emptied = self.keep_window(outbox, scope, woken);
-            if matches!(outbox.line, Line::Ended) || emptied && kind == Kind::Message && scope == Scope::All {
+            if matches!(outbox.line, Line::Ended) || emptied && matches!(kind, Kind::Message(_)) && scope == Scope::All
+            {
                 fate = Fate::Lost;
             }
         }
@@ -184,24 +230,40 @@ impl Session {
         fate
     }
 
-    /// Enforces the bounds of one window and of all windows together by dropping messages. A session that still exceeds them
-    /// has to end. Returns whether all messages were dropped.
+    /// Enforces the bounds of one window and of all windows together: drops messages, and compacts joins and leaves if nobody
+    /// reads the window now. A session whose own answers exceed the bounds has to end. Returns whether all messages were
+    /// dropped.
     pub(super) fn keep_window(&self, outbox: &mut Outbox, scope: Scope, woken: &mut Woken) -> bool {
         let relay = &self.relay;
-        if !outbox.window.keep_within(relay.window_bounds(), GapReason::Window, scope) {
-            // Not even joins and leaves fit, or a client never acknowledges them.
-            self.lose(outbox, woken);
+        let bounds = relay.window_bounds();
+        if scope == Scope::All {
+            outbox.window.compact(false);
+        }
+        if !outbox.window.keep_within(bounds, GapReason::Window, scope) {
+            if scope == Scope::All {
+                outbox.window.compact(true);
+            }
+            if !outbox.window.keep_within(bounds, GapReason::Window, scope) {
+                self.lose(outbox, woken);
+            }
         }
         self.account(outbox);
-        if !relay.windows_exceed() {
+        // A window that has no more than its share loses nothing for what others have. A client that is connected may still
+        // acknowledge, so it may have somewhat more.
+        let spare = if scope == Scope::All { 0 } else { bounds.bytes as u64 / 8 };
+        let exceeds = |outbox: &Outbox| {
+            relay.windows_exceed() && outbox.window.held(scope).0 as u64 > relay.window_share().max(spare)
+        };
+        if !exceeds(outbox) {
             return false;
         }
         let none = Bounds { bytes: 0, events: usize::MAX };
         outbox.window.keep_within(none, GapReason::Memory, scope);
+        if scope == Scope::All {
+            outbox.window.compact(true);
+        }
         self.account(outbox);
-        // Joins and leaves alone can fill the memory of all; then the sessions that have more than their share end.
-        let away = matches!(outbox.line, Line::Away { .. });
-        if away && relay.windows_exceed() && outbox.window.bytes() as u64 > relay.window_share() {
+        if exceeds(outbox) {
             self.lose(outbox, woken);
         }
         true

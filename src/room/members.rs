@@ -45,7 +45,7 @@ pub struct Member<H> {
     /// How the relay reaches it.
     pub handle: H,
     /// Its place in the order of joining.
-    pub(super) place: u64,
+    pub place: u64,
     /// The one-time key that it came by, so that its own retry is known again.
     pub(super) came_by: Option<Tag>,
 }
@@ -152,6 +152,11 @@ impl<H: PartialEq> Room<H> {
         self.owner
     }
 
+    /// The place in the order of joining that the next member will have.
+    pub fn next_place(&self) -> u64 {
+        self.next_place
+    }
+
     /// How many members there are.
     pub fn len(&self) -> usize {
         self.members.len()
@@ -229,18 +234,27 @@ impl<H: PartialEq> Room<H> {
         self.members.insert(user, Member { username, public_key, card, handle, place, came_by });
     }
 
-    /// Takes a member out; `None` when it was not in.
-    pub fn depart(&mut self, user: &UserId) -> Option<(Member<H>, Aftermath)> {
+    /// Takes a member out; `None` when it was not in. An owner's heir is the longest-standing member whose handle `is_here`
+    /// confirms, or if there is none the longest-standing of all.
+    pub fn depart(&mut self, user: &UserId, is_here: impl Fn(&H) -> bool) -> Option<(Member<H>, Aftermath)> {
         let member = self.members.remove(user)?;
         self.order.remove(&member.place);
         if let Some(tag) = &member.came_by {
             self.bought.remove(tag);
         }
-        let heir = self.order.first_key_value().map(|(_, user)| *user);
-        let aftermath = match heir {
+        if self.is_empty() {
+            return Some((member, Aftermath::Empty));
+        }
+        if self.owner != *user {
+            return Some((member, Aftermath::GoesOn));
+        }
+        if self.options.owner_leaves == OwnerLeaves::Close {
+            return Some((member, Aftermath::Ends(RoomClosedReason::OwnerLeft)));
+        }
+        let longest = self.members().map(|(user, _)| user).next();
+        let connected = self.members().find(|(_, member)| is_here(&member.handle)).map(|(user, _)| user);
+        let aftermath = match connected.or(longest) {
             None => Aftermath::Empty,
-            Some(_) if self.owner != *user => Aftermath::GoesOn,
-            Some(_) if self.options.owner_leaves == OwnerLeaves::Close => Aftermath::Ends(RoomClosedReason::OwnerLeft),
             Some(heir) => {
                 self.owner = heir;
                 Aftermath::NewOwner(heir)

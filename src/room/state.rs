@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::keys::Key;
 use super::window::Entry;
-use super::{JoinKeys, KeyLife, Kind, Member, Millis, Room, RoomOptions, Window, shifted};
+use super::{Change, JoinKeys, KeyLife, Kind, Member, Millis, Origin, Room, RoomOptions, Window, shifted};
 use crate::protocol::codes::{GapReason, OwnerLeaves};
 use crate::protocol::frame::TextFrame;
 use crate::protocol::ids::{RoomId, UserId};
@@ -151,8 +151,25 @@ pub struct WindowState {
 
 #[derive(Serialize, Deserialize)]
 enum EntryState {
-    Event { frame: FrameState, message: bool },
-    Gap { count: u64, reason: GapReason },
+    /// `message` was written by format 1 alone: a message whose origin is not known.
+    Event {
+        frame: FrameState,
+        message: bool,
+    },
+    Gap {
+        count: u64,
+        reason: GapReason,
+    },
+    // Since format 2.
+    Message {
+        frame: FrameState,
+        origin: Origin,
+    },
+    Members {
+        frame: FrameState,
+        change: Change,
+    },
+    Mark(Change),
 }
 
 /// A frame's bytes. Most of a state is frames, and clients wait while they are written and read: so they are copied whole, not byte by byte.
@@ -206,8 +223,14 @@ impl WindowState {
         for (index, entry) in window.entries.iter().enumerate() {
             state.entries.push(match entry {
                 Entry::Event { frame, kind } => {
-                    EntryState::Event { frame: FrameState::of(frame), message: *kind == Kind::Message }
+                    let frame = FrameState::of(frame);
+                    match *kind {
+                        Kind::Firm => EntryState::Event { frame, message: false },
+                        Kind::Message(origin) => EntryState::Message { frame, origin },
+                        Kind::Members(change) => EntryState::Members { frame, change },
+                    }
                 }
+                Entry::Mark(change) => EntryState::Mark(*change),
                 Entry::Gap { count, reason } => EntryState::Gap { count: *count, reason: *reason },
                 Entry::Unnumbered(_) => continue,
             });
@@ -230,9 +253,16 @@ impl WindowState {
         for entry in self.entries {
             window.add(match entry {
                 EntryState::Event { frame, message } => {
-                    let kind = if message { Kind::Message } else { Kind::Firm };
+                    let kind = if message { Kind::Message(Origin::default()) } else { Kind::Firm };
                     Entry::Event { frame: frame.into_frame(), kind }
                 }
+                EntryState::Message { frame, origin } => {
+                    Entry::Event { frame: frame.into_frame(), kind: Kind::Message(origin) }
+                }
+                EntryState::Members { frame, change } => {
+                    Entry::Event { frame: frame.into_frame(), kind: Kind::Members(change) }
+                }
+                EntryState::Mark(change) => Entry::Mark(change),
                 EntryState::Gap { count, reason } => Entry::Gap { count, reason },
             });
         }

@@ -1,14 +1,44 @@
 //! The events that wait for one session, and those that were written but may be lost on the way.
 //!
 //! Events are numbered from 1 in the order in which they were pushed. Without retention an event is dropped when it is
-//! taken for writing. With retention it stays until it is acknowledged, so that [`Window::rewind`] can deliver it again. A
-//! retained window that grows past its bounds drops messages, oldest first, and keeps their numbers as a gap. It never drops
-//! joins, leaves and answers.
+//! taken for writing. With retention it stays until it is acknowledged, so that [`Window::rewind`] can deliver it again.
+//!
+//! A retained window that grows past its bounds drops messages and keeps their numbers as a gap. It takes them from the source
+//! that has most, oldest first. It never drops answers. Joins, leaves and changes of the owner are **compacted** when there are
+//! many of one room: a mark takes their place, and when the client comes back the mark becomes one event that says who is in
+//! the room ([`Window::settle`]).
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+
+use foldhash::fast::RandomState;
+use serde::{Deserialize, Serialize};
 
 use crate::protocol::codes::GapReason;
 use crate::protocol::frame::TextFrame;
+
+/// The account of a sender: everything that is sent from one address counts as one source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Source(pub u64);
+
+/// Where a message comes from. Rooms and users are named by the short form of their ids.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The room.
+    pub room: u64,
+    /// The sender.
+    pub sender: u64,
+    /// The sender's account.
+    pub source: Source,
+}
+
+/// A change of a room's members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// The short form of the room's id.
+    pub room: u64,
+    /// The first place in the order of joining that was free before the change: all members before it were there.
+    pub place: u64,
+}
 
 /// What a window may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,14 +49,19 @@ pub struct Bounds {
     pub events: usize,
 }
 
-/// Whether an event may be dropped for lack of room.
+/// What an event is, for the window: which of them may be dropped when there is no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A message from another member may.
-    Message,
-    /// Everything else may not: joins, leaves, answers.
+    /// A message from another member may be dropped.
+    Message(Origin),
+    /// A join, a leave or a change of the owner may be compacted.
+    Members(Change),
+    /// Everything else is kept.
     Firm,
 }
+
+/// Most joins, leaves and changes of the owner of one room that a window keeps, and their bytes.
+const MEMBERS: Bounds = Bounds { bytes: 64 * 1024, events: 64 };
 
 /// Which part of a window a bound is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +97,8 @@ pub(super) enum Entry {
     Event { frame: TextFrame, kind: Kind },
     /// Belongs to this connection alone, has no number and is not delivered again.
     Unnumbered(TextFrame),
+    /// Stands for the first of the changes that were compacted, and will be the event that says who is in the room.
+    Mark(Change),
     /// Dropped events.
     Gap { count: u64, reason: GapReason },
 }
@@ -69,7 +106,7 @@ pub(super) enum Entry {
 impl Entry {
     fn count(&self) -> u64 {
         match self {
-            Self::Event { .. } => 1,
+            Self::Event { .. } | Self::Mark(_) => 1,
             Self::Unnumbered(_) => 0,
             Self::Gap { count, .. } => *count,
         }
@@ -78,18 +115,43 @@ impl Entry {
     fn bytes(&self) -> usize {
         match self {
             Self::Event { frame, .. } | Self::Unnumbered(frame) => frame.len(),
-            Self::Gap { .. } => 0,
+            Self::Mark(_) | Self::Gap { .. } => 0,
         }
     }
 
     /// 1 for a message, which may be dropped.
     fn messages(&self) -> usize {
-        usize::from(matches!(self, Self::Event { kind: Kind::Message, .. }))
+        usize::from(self.origin().is_some())
+    }
+
+    /// Where it comes from, if it is a message.
+    fn origin(&self) -> Option<&Origin> {
+        match self {
+            Self::Event { kind: Kind::Message(origin), .. } => Some(origin),
+            _ => None,
+        }
+    }
+
+    /// The change of a room's members that it tells.
+    fn change(&self) -> Option<Change> {
+        match self {
+            Self::Event { kind: Kind::Members(change), .. } => Some(*change),
+            _ => None,
+        }
     }
 }
 
 /// Entries for which an empty window keeps its memory: a trickle of messages should not allocate each time.
 const IDLE_ENTRIES: usize = 4;
+
+/// The changes of one room's members in a window.
+struct RoomChanges {
+    room: u64,
+    events: usize,
+    bytes: usize,
+    /// Earlier ones were compacted: the mark stands for all that follow, too.
+    marked: bool,
+}
 
 /// A session's numbered events, from the first that is not acknowledged on.
 #[derive(Default)]
@@ -109,6 +171,8 @@ pub struct Window {
     bytes: usize,
     untaken_bytes: usize,
     retain: bool,
+    /// The rooms of which there are changes or marks among the entries.
+    changes: Vec<RoomChanges>,
 }
 
 impl Window {
@@ -143,7 +207,7 @@ impl Window {
     }
 
     /// Bytes and entries within the scope.
-    fn held(&self, scope: Scope) -> (usize, usize) {
+    pub fn held(&self, scope: Scope) -> (usize, usize) {
         match scope {
             Scope::All => (self.bytes, self.entries.len()),
             Scope::Written => (self.bytes - self.untaken_bytes, self.taken),
@@ -158,6 +222,13 @@ impl Window {
 
     /// Adds an event behind the others.
     pub fn push(&mut self, frame: TextFrame, kind: Kind) {
+        if let Kind::Members(change) = kind
+            && self.changes.iter().any(|room| room.room == change.room && room.marked)
+        {
+            // The mark will tell it.
+            self.merge(Entry::Gap { count: 1, reason: GapReason::Members });
+            return self.check();
+        }
         self.add(Entry::Event { frame, kind });
     }
 
@@ -167,12 +238,64 @@ impl Window {
     }
 
     pub(super) fn add(&mut self, entry: Entry) {
+        self.append(entry);
+        self.check();
+    }
+
+    fn append(&mut self, entry: Entry) {
         self.last += entry.count();
         self.bytes += entry.bytes();
         self.untaken_bytes += entry.bytes();
         self.messages += entry.messages();
+        self.note_change(&entry);
         self.entries.push_back(entry);
-        self.check();
+    }
+
+    /// Adds an entry; a gap behind another gap becomes one with it, unless the other was taken.
+    fn merge(&mut self, entry: Entry) {
+        let alone = self.entries.len() == self.taken;
+        match (&entry, self.entries.back_mut()) {
+            (Entry::Gap { count, .. }, Some(Entry::Gap { count: before, .. })) if !alone => {
+                *before += count;
+                self.last += count;
+            }
+            _ => self.append(entry),
+        }
+    }
+
+    /// Counts what an entry that was added says of a room's members.
+    fn note_change(&mut self, entry: &Entry) {
+        let (change, marked) = match entry {
+            Entry::Event { kind: Kind::Members(change), .. } => (change, false),
+            Entry::Mark(change) => (change, true),
+            _ => return,
+        };
+        let room = match self.changes.iter_mut().position(|room| room.room == change.room) {
+            Some(at) => &mut self.changes[at],
+            None => {
+                self.changes.push(RoomChanges { room: change.room, events: 0, bytes: 0, marked: false });
+                let last = self.changes.len() - 1;
+                &mut self.changes[last]
+            }
+        };
+        room.marked |= marked;
+        room.events += usize::from(!marked);
+        room.bytes += entry.bytes();
+    }
+
+    /// Counts that an entry is gone.
+    fn note_gone(&mut self, entry: &Entry) {
+        let Some(change) = entry.change() else { return };
+        let Some(at) = self.changes.iter().position(|room| room.room == change.room) else { return };
+        let room = &mut self.changes[at];
+        room.events -= 1;
+        room.bytes -= entry.bytes();
+        if room.events == 0 && !room.marked {
+            self.changes.swap_remove(at);
+            if self.changes.is_empty() {
+                self.changes = Vec::new();
+            }
+        }
     }
 
     /// Takes the next thing to write.
@@ -186,6 +309,8 @@ impl Window {
             self.taken_messages += messages;
             let delivery = match entry {
                 Entry::Event { frame, .. } | Entry::Unnumbered(frame) => Delivery::Frame(frame.clone()),
+                // A mark is settled before anything is written; one that is not says at least that something is missing.
+                Entry::Mark(_) => self.gap(1, GapReason::Members),
                 Entry::Gap { count, reason } => self.gap(*count, *reason),
             };
             self.check();
@@ -195,10 +320,12 @@ impl Window {
         self.bytes -= bytes;
         self.messages -= messages;
         let entry = self.entries.pop_front()?;
+        self.note_gone(&entry);
         self.release_idle_memory();
         self.check();
         Some(match entry {
             Entry::Event { frame, .. } | Entry::Unnumbered(frame) => Delivery::Frame(frame),
+            Entry::Mark(_) => self.gap(1, GapReason::Members),
             Entry::Gap { count, reason } => self.gap(count, reason),
         })
     }
@@ -240,7 +367,9 @@ impl Window {
             self.taken_messages -= entry.messages();
             self.before = end;
             self.taken -= 1;
-            self.entries.pop_front();
+            if let Some(entry) = self.entries.pop_front() {
+                self.note_gone(&entry);
+            }
         }
         self.release_idle_memory();
         self.check();
@@ -274,58 +403,157 @@ impl Window {
         self.check();
     }
 
-    /// Drops messages, oldest first, when what is within the scope exceeds the bounds, until a quarter of them is free, so that
-    /// this happens seldom. Returns whether the bounds are kept now.
+    /// Drops messages when what is within the scope exceeds the bounds, until a quarter of them is free, so that this happens
+    /// seldom. The source that has most loses first, oldest first, down to what the next source has, and so on. Returns whether
+    /// the bounds are kept now.
     pub fn keep_within(&mut self, bounds: Bounds, reason: GapReason, scope: Scope) -> bool {
-        let droppable = match scope {
-            Scope::All => self.messages,
-            Scope::Written => self.taken_messages,
-        };
-        if self.holds_beyond(bounds, scope) && droppable > 0 {
-            self.drop_messages(bounds, reason, scope);
-            self.check();
+        let target = Bounds { bytes: bounds.bytes - bounds.bytes / 4, events: bounds.events - bounds.events / 4 };
+        let (bytes, _) = self.held(scope);
+        if bytes > bounds.bytes {
+            self.drop_messages(bytes - target.bytes, Entry::bytes, reason, scope);
         }
+        // Single messages between other entries leave a gap each, which is an entry, too.
+        let (_, events) = self.held(scope);
+        let mut excess = if events > bounds.events { events - target.events } else { 0 };
+        while excess > 0 && self.droppable(scope) > 0 && self.held(scope).1 > target.events {
+            self.drop_messages(excess, Entry::messages, reason, scope);
+            excess *= 2;
+        }
+        self.check();
         !self.holds_beyond(bounds, scope)
     }
 
-    fn drop_messages(&mut self, bounds: Bounds, reason: GapReason, scope: Scope) {
-        let target = Bounds { bytes: bounds.bytes - bounds.bytes / 4, events: bounds.events - bounds.events / 4 };
-        let taken = self.taken;
-        let (mut bytes, mut events) = self.held(scope);
-        let mut kept: VecDeque<Entry> = VecDeque::with_capacity(self.entries.len());
-        let entries = std::mem::take(&mut self.entries);
-        self.taken = 0;
-        for (index, entry) in entries.into_iter().enumerate() {
-            let may = entry.messages() > 0 && (index < taken || scope == Scope::All);
-            let entry = if may && (bytes > target.bytes || events > target.events) {
-                bytes -= entry.bytes();
-                self.bytes -= entry.bytes();
-                self.messages -= 1;
-                if index < taken {
-                    self.taken_messages -= 1;
-                } else {
-                    self.untaken_bytes -= entry.bytes();
-                }
-                Entry::Gap { count: 1, reason }
-            } else {
-                entry
-            };
-            match (&entry, kept.back_mut()) {
-                // Two gaps side by side are one, but one that is taken and one that is not stay apart.
-                (Entry::Gap { count, .. }, Some(Entry::Gap { count: before, .. })) if index != taken => {
-                    *before += count;
-                    events -= 1;
-                }
-                _ => {
-                    kept.push_back(entry);
-                    if index < taken {
-                        self.taken += 1;
-                    }
-                }
+    fn droppable(&self, scope: Scope) -> usize {
+        match scope {
+            Scope::All => self.messages,
+            Scope::Written => self.taken_messages,
+        }
+    }
+
+    /// Drops messages that together weigh at least `excess`, or all of them.
+    fn drop_messages(&mut self, excess: usize, weight: fn(&Entry) -> usize, reason: GapReason, scope: Scope) {
+        if self.droppable(scope) == 0 {
+            return;
+        }
+        let within = match scope {
+            Scope::All => self.entries.len(),
+            Scope::Written => self.taken,
+        };
+        let mut held: HashMap<Source, usize, RandomState> = HashMap::default();
+        for entry in self.entries.range(..within) {
+            if let Some(origin) = entry.origin() {
+                *held.entry(origin.source).or_default() += weight(entry);
             }
         }
-        self.entries = kept;
+        let level = level(held.values().copied(), excess);
+        let mut goes: HashMap<_, _, RandomState> =
+            held.into_iter().map(|(source, held)| (source, held.saturating_sub(level))).collect();
+        self.rewrite(|index, entry| {
+            let left = entry.origin().filter(|_| index < within).and_then(|origin| goes.get_mut(&origin.source));
+            match left {
+                Some(left) if *left > 0 => {
+                    *left = left.saturating_sub(weight(&entry));
+                    Entry::Gap { count: 1, reason }
+                }
+                _ => entry,
+            }
+        });
     }
+
+    /// Changes every entry, in order, and counts anew. Neighbouring gaps become one.
+    fn rewrite(&mut self, mut change: impl FnMut(usize, Entry) -> Entry) {
+        let (entries, taken) = (std::mem::take(&mut self.entries), self.taken);
+        let mut window = Self {
+            entries: VecDeque::with_capacity(entries.len()),
+            before: self.before,
+            last: self.before,
+            last_taken: self.last_taken,
+            retain: self.retain,
+            ..Self::default()
+        };
+        for (index, entry) in entries.into_iter().enumerate() {
+            if index == taken {
+                window.all_taken();
+            }
+            window.merge(change(index, entry));
+        }
+        if taken > 0 && window.taken == 0 {
+            window.all_taken();
+        }
+        window.entries.shrink_to(2 * window.entries.len());
+        *self = window;
+    }
+
+    /// What is there counts as taken.
+    fn all_taken(&mut self) {
+        self.taken = self.entries.len();
+        self.taken_messages = self.messages;
+        self.untaken_bytes = 0;
+    }
+
+    // ---- changes of rooms' members ----
+
+    /// Compacts the changes of the rooms of which there are more than a window keeps, or of all rooms. Only for a window that
+    /// nobody reads: its marks must be settled before anything is taken.
+    pub fn compact(&mut self, all: bool) {
+        let beyond = |room: &&RoomChanges| all || room.events > MEMBERS.events || room.bytes > MEMBERS.bytes;
+        let mut rooms: Vec<_> = self
+            .changes
+            .iter()
+            .filter(beyond)
+            .filter(|room| room.events > 0)
+            .map(|room| (room.room, room.marked))
+            .collect();
+        if rooms.is_empty() {
+            return;
+        }
+        self.rewrite(|_, entry| {
+            let Some(change) = entry.change() else { return entry };
+            match rooms.iter_mut().find(|(room, _)| *room == change.room) {
+                None => entry,
+                Some((_, true)) => Entry::Gap { count: 1, reason: GapReason::Members },
+                Some((_, marked)) => {
+                    *marked = true;
+                    Entry::Mark(change)
+                }
+            }
+        });
+        self.check();
+    }
+
+    /// The marks: of which rooms changes were compacted, and since when.
+    pub fn marks(&self) -> Vec<Change> {
+        let mark = |entry: &Entry| if let Entry::Mark(change) = entry { Some(*change) } else { None };
+        if self.changes.iter().any(|room| room.marked) {
+            self.entries.iter().filter_map(mark).collect()
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// Settles the mark of a room: `frame` says who is in it now. Messages behind the mark whose sender `is_here` denies are
+    /// dropped, since the client does not know the sender any more. Without a frame the room is over for the client, and the
+    /// mark becomes a gap.
+    pub fn settle(&mut self, room: u64, mut frame: Option<TextFrame>, is_here: impl Fn(u64) -> bool) {
+        let mut behind = false;
+        self.rewrite(|_, entry| match &entry {
+            Entry::Mark(change) if change.room == room => {
+                behind = true;
+                match frame.take() {
+                    Some(frame) => Entry::Event { frame, kind: Kind::Members(*change) },
+                    None => Entry::Gap { count: 1, reason: GapReason::Members },
+                }
+            }
+            Entry::Event { kind: Kind::Message(origin), .. }
+                if behind && origin.room == room && !is_here(origin.sender) =>
+            {
+                Entry::Gap { count: 1, reason: GapReason::Members }
+            }
+            _ => entry,
+        });
+        self.check();
+    }
+
     /// The invariants, in debug builds: every counter is what the entries say. A long window is looked at now and then.
     fn check(&self) {
         let len = self.entries.len();
@@ -342,5 +570,28 @@ impl Window {
         assert_eq!(self.untaken_bytes as u64, sum(self.taken, len, bytes), "bytes that wait");
         assert_eq!(self.messages as u64, sum(0, len, messages), "messages");
         assert_eq!(self.taken_messages as u64, sum(0, self.taken, messages), "messages that were taken");
+        for room in &self.changes {
+            let of_room = self.entries.iter().filter(|entry| entry.change().is_some_and(|c| c.room == room.room));
+            let (events, bytes) = of_room.fold((0, 0), |(events, bytes), entry| (events + 1, bytes + entry.bytes()));
+            assert_eq!((room.events, room.bytes), (events, bytes), "changes of a room's members");
+            assert!(room.events > 0 || room.marked, "a room without changes is forgotten");
+        }
     }
+}
+
+/// The level to which the largest of these must be cut so that together they lose at least `excess`; 0 when that is too much.
+fn level(held: impl Iterator<Item = usize>, excess: usize) -> usize {
+    let mut held: Vec<_> = held.collect();
+    held.sort_unstable_by(|a, b| b.cmp(a));
+    let mut above = 0;
+    for (index, &largest) in held.iter().enumerate() {
+        above += largest;
+        let next = held.get(index + 1).copied().unwrap_or(0);
+        let count = index + 1;
+        // All of the first `count` cut down to the next one: is that enough?
+        if above - next * count >= excess {
+            return (above - excess) / count;
+        }
+    }
+    0
 }

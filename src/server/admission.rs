@@ -1,10 +1,12 @@
 //! How many connections there may be: in all, and from one address.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex};
 
 use crate::protocol::limits::Limits;
+use crate::relay::Source;
 use crate::sync::lock;
 
 /// Connections beyond the bound that may be open at once just to be told so.
@@ -41,6 +43,8 @@ struct Counts {
 pub(super) struct Admission {
     limits: Limits,
     counts: Mutex<Counts>,
+    /// Under which addresses become accounts: nothing keeps an address itself longer than its connections.
+    key: RandomState,
 }
 
 /// What becomes of a new connection.
@@ -58,11 +62,19 @@ pub(super) struct Permit {
     admission: Arc<Admission>,
     /// `None` for one that is only told.
     origin: Option<Origin>,
+    source: Source,
+}
+
+impl Permit {
+    /// The account that pays for what comes over the connection.
+    pub(super) fn source(&self) -> Source {
+        self.source
+    }
 }
 
 impl Admission {
     pub(super) fn new(limits: Limits) -> Arc<Self> {
-        Arc::new(Self { limits, counts: Mutex::default() })
+        Arc::new(Self { limits, counts: Mutex::default(), key: RandomState::new() })
     }
 
     pub(super) fn admit(self: &Arc<Self>, address: IpAddr) -> Verdict {
@@ -71,15 +83,20 @@ impl Admission {
             Origin::Loopback => self.limits.connections_from_loopback,
             Origin::Address(_) => self.limits.connections_per_address,
         };
+        let source = Source(match origin {
+            // Everybody may come from there, through a proxy: each connection is an account.
+            Origin::Loopback => rand::random(),
+            Origin::Address(_) => self.key.hash_one(origin),
+        });
         let mut counts = lock(&self.counts);
         let here = counts.by_origin.get(&origin).copied().unwrap_or(0);
         if counts.all < self.limits.connections && here < most {
             counts.all += 1;
             counts.by_origin.insert(origin, here + 1);
-            Verdict::Admitted(Permit { admission: self.clone(), origin: Some(origin) })
+            Verdict::Admitted(Permit { admission: self.clone(), origin: Some(origin), source })
         } else if counts.told < TO_BE_TOLD {
             counts.told += 1;
-            Verdict::Refused(Permit { admission: self.clone(), origin: None })
+            Verdict::Refused(Permit { admission: self.clone(), origin: None, source })
         } else {
             Verdict::Dropped
         }

@@ -396,7 +396,8 @@ impl Worker {
         }
         self.generation += 1;
         let id = connection_id(self.index, self.generation, slot);
-        let connection = Connection::new(self.relay.greet(id), Wire { stream, tls }, permit, deadline, now);
+        let connection =
+            Connection::new(self.relay.greet(id, permit.source()), Wire { stream, tls }, permit, deadline, now);
         entry.insert(Box::new(connection));
         self.serve(slot, |connection, _, woken| connection.read_earlier(read, woken, now));
         // The socket may have become ready before it was watched; and the greeting waits.

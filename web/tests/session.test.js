@@ -88,6 +88,19 @@ test("what went unanswered is sent again with its id after the replay, unless it
   assert.deepEqual(answers, [["two", "done"]]);
 });
 
+test("a gap that an event with all members stands for loses nothing, and presence is not counted", () => {
+  const all = started();
+  all.get(message("1"));
+  const resume = again(all, "B");
+  const members = { cmd: "members", data: { room_id: "r", owner_id: "u", users: [], here: ["u"], away: [] } };
+  const gap = { cmd: "gap", data: { from: 3, to: 7, reason: "members" } };
+  const presence = { cmd: "presence", data: { room_id: "r", away: [], back: [] } };
+  all.session.out.deliver = (event) => all.log.told.push(event.cmd);
+  all.get({ cmd: "resumed", id: resume.id, data: { seq: 1 } }, members, gap, presence, message("8"));
+  assert.deepEqual(all.log.told, ["1", "members", "presence", "send-message"]);
+  assert.equal(all.session.seq, 8);
+});
+
 test("after a gap, what cannot be repeated is uncertain", () => {
   const all = started();
   const answers = [];

@@ -18,6 +18,7 @@ use super::translate::{self, Wire};
 use crate::client::events::Events;
 use crate::client::handle::Client;
 use crate::client::request::{Incoming, RequestError, RequestId};
+use crate::protocol::codes::GapReason;
 use crate::protocol::codes::RoomClosedReason;
 use crate::protocol::event::Event;
 use crate::sealed::room::{CommandId, Fact};
@@ -177,6 +178,8 @@ impl Driver {
             Incoming::Answer { id, answer } => {
                 self.asked.remove(&id).map(|command| Input::Answer(command, translate::answer(answer)))
             }
+            // Of joins and leaves nothing is missing: the event that names the members stands for them.
+            Incoming::Gap(gap) if gap.reason == GapReason::Members => None,
             Incoming::Gap(_) => Some(Input::Fact(Fact::Gap)),
             Incoming::Away => Some(Input::Pass(RoomEvent::Away)),
             Incoming::Resumed => Some(Input::Pass(RoomEvent::Back)),

@@ -38,6 +38,11 @@ pub(super) fn fact(event: Event, room: &str) -> Option<Fact> {
         Event::OwnerChanged(changed) if here(&changed.room_id) => {
             Fact::OwnerChanged { owner_id: changed.owner_id.to_string() }
         }
+        Event::Members(now) if here(&now.room_id) => Fact::Members {
+            owner_id: now.owner_id.to_string(),
+            joined: listed(now.users),
+            stayed: now.here.iter().map(ToString::to_string).collect(),
+        },
         Event::SendMessage(message) if here(&message.room_id) => {
             Fact::Message { user_id: message.user_id.to_string(), content: message.content, shared: message.shared }
         }

@@ -123,6 +123,30 @@ pub struct Members {
     pub users: Vec<User>,
 }
 
+/// A member whose connection ended and who may come back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Away {
+    /// The member.
+    pub user_id: UserId,
+    /// Seconds since its connection ended.
+    pub since_s: u64,
+}
+
+/// `members`: who is in the room now, in the place of many joins and leaves.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct MembersNow {
+    /// The room.
+    pub room_id: RoomId,
+    /// The room's owner.
+    pub owner_id: UserId,
+    /// The members who joined since the first event that is missing, longest-standing first.
+    pub users: Vec<User>,
+    /// The members who were there before, longest-standing first. Anybody else has left.
+    pub here: Vec<UserId>,
+    /// Those of both who are away.
+    pub away: Vec<Away>,
+}
+
 /// `user-joined-onetime` and `user-joined-forever`.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct UserJoined {

@@ -105,6 +105,8 @@ events! {
     OwnerChanged(OwnerChanged) = "owner-changed",
     /// The room ended.
     RoomClosed(RoomClosed) = "room-closed",
+    /// Who is in the room now, in the place of many joins and leaves.
+    Members(MembersNow) = "members",
     /// The server restarts; come back after the delay.
     Restarting(Restarting) = "restarting",
     /// Answer to `resume`. Not numbered.

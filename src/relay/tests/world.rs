@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::protocol::codes::{CloseReason, ErrorCode};
 use crate::protocol::limits::Limits;
 use crate::protocol::public_key::PublicKey;
-use crate::relay::{Attached, ConnectionId, Ending, Relay, Stats, Woken};
+use crate::relay::{Attached, ConnectionId, Ending, Relay, Source, Stats, Woken};
 use crate::room::Millis;
 
 /// Another key for every number.
@@ -62,14 +62,21 @@ pub(super) struct Peer {
 
 impl World {
     pub(super) fn new(limits: &[&str]) -> Self {
-        let relay = Relay::new(Limits::from_settings(limits).unwrap(), String::new());
+        // Fewer events than a host may set: tests fill a window sooner.
+        let (few, others): (Vec<&str>, Vec<&str>) =
+            limits.iter().partition(|setting| setting.starts_with("window_events="));
+        let mut limits = Limits::from_settings(others).unwrap();
+        for setting in few {
+            limits.window_events = setting["window_events=".len()..].parse().unwrap();
+        }
+        let relay = Relay::new(limits, String::new());
         Self { relay, bell: Arc::default(), connections: AtomicU64::new(1) }
     }
 
     /// A new connection that has read its greeting.
     pub(super) fn peer(&self) -> Peer {
         let connection = self.connections.fetch_add(1, Ordering::Relaxed);
-        let attached = Mutex::new(self.relay.greet(connection));
+        let attached = Mutex::new(self.relay.greet(connection, Source(1)));
         let mut peer = Peer { connection, attached, token: String::new(), bell: self.bell.clone() };
         self.bell.woken.lock().unwrap().insert(connection);
         let hello = peer.read();

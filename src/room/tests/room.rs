@@ -252,9 +252,9 @@ fn run(steps: &[Step], max_members: usize, owner_leaves: OwnerLeaves) {
             Step::Depart { member } => {
                 let index = member % model.members.len();
                 let gone = model.members.remove(index);
-                let (member, aftermath) = room.depart(&gone.user).expect("a member");
+                let (member, aftermath) = room.depart(&gone.user, |_| true).expect("a member");
                 assert_eq!(member.handle, gone.session);
-                assert!(room.depart(&gone.user).is_none(), "nobody departs twice");
+                assert!(room.depart(&gone.user, |_| true).is_none(), "nobody departs twice");
                 let expected = match model.members.first() {
                     None => Aftermath::Empty,
                     Some(_) if gone.user != model.owner => Aftermath::GoesOn,
@@ -269,7 +269,7 @@ fn run(steps: &[Step], max_members: usize, owner_leaves: OwnerLeaves) {
                     return;
                 }
             }
-            Step::DepartNobody => assert!(room.depart(&UserId::random()).is_none()),
+            Step::DepartNobody => assert!(room.depart(&UserId::random(), |_| true).is_none()),
             Step::Transfer { member } => {
                 assert!(!room.transfer(&UserId::random()));
                 let to = model.members[member % model.members.len()].user;
@@ -337,7 +337,7 @@ fn a_key_is_bought_again_only_by_its_buyer_while_it_is_in() {
     assert_eq!(enter(1, 1, true), Ok(Admission::Again(user)));
     assert_eq!(enter(2, 1, false), Err(Refusal::Denied), "another session with the same public key");
     assert_eq!(enter(1, 2, true), Err(Refusal::Denied), "the same session with another public key");
-    room.depart(&user).unwrap();
+    room.depart(&user, |_| true).unwrap();
     let refused = room.admit(WayIn::Onetime, Shown { tag: &tags.tag(&key), token: &key }, newcomer(1, 1), false, 0);
     assert_eq!(refused, Err(Refusal::Denied));
 }

@@ -4,7 +4,9 @@ use proptest::prelude::*;
 
 use crate::protocol::codes::GapReason;
 use crate::protocol::frame::TextFrame;
-use crate::room::{Bounds, Delivery, Kind, OutOfRange, Scope, Window};
+use crate::room::{Bounds, Change, Delivery, Kind, Origin, OutOfRange, Scope, Source, Window};
+
+const MESSAGE: Kind = Kind::Message(Origin { room: 1, sender: 1, source: Source(1) });
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -189,7 +191,7 @@ fn run(steps: &[Step]) {
                 let frame = frame(tag, bytes);
                 model.last += 1;
                 model.waits.push(Item::Event { number: model.last, tag, bytes: frame.len(), message });
-                window.push(frame, if message { Kind::Message } else { Kind::Firm });
+                window.push(frame, if message { MESSAGE } else { Kind::Firm });
             }
             Step::Unnumbered { bytes } => {
                 let frame = frame(tag, bytes);
@@ -270,7 +272,7 @@ fn forgetting_keeps_joins_and_leaves_in_their_places() {
     let mut window = Window::default();
     window.retain();
     for number in 1..=8 {
-        window.push(frame(number, 10), if number % 4 == 0 { Kind::Firm } else { Kind::Message });
+        window.push(frame(number, 10), if number % 4 == 0 { Kind::Firm } else { MESSAGE });
     }
     let none = Bounds { bytes: 0, events: usize::MAX };
     assert!(!window.keep_within(none, GapReason::Window, Scope::All));
@@ -283,7 +285,7 @@ fn forgetting_keeps_joins_and_leaves_in_their_places() {
 fn numbers_that_were_never_sent_are_refused() {
     let mut window = Window::default();
     window.retain();
-    window.push(frame(1, 1), Kind::Message);
+    window.push(frame(1, 1), MESSAGE);
     assert_eq!(window.acknowledge(1), Err(OutOfRange), "pushed but not taken");
     window.take();
     assert_eq!(window.acknowledge(1), Ok(()));
@@ -291,4 +293,153 @@ fn numbers_that_were_never_sent_are_refused() {
     assert_eq!(window.rewind(0), Err(OutOfRange), "what was acknowledged is gone");
     assert_eq!(window.rewind(1), Ok(()));
     assert_eq!(window.bytes(), 0);
+}
+
+/// A window that nobody reads.
+fn away() -> Window {
+    let mut window = Window::default();
+    window.retain();
+    window
+}
+
+fn message(room: u64, sender: u64, source: u64) -> Kind {
+    Kind::Message(Origin { room, sender, source: Source(source) })
+}
+
+fn change(room: u64, place: u64) -> Kind {
+    Kind::Members(Change { room, place })
+}
+
+#[test]
+fn the_source_that_has_most_loses_first() {
+    let mut window = away();
+    // A quiet source between the many messages of a noisy one.
+    for number in 1..=30 {
+        let source = if number % 10 == 0 { 7 } else { 8 };
+        window.push(frame(number, 98), message(1, source, source));
+    }
+    assert_eq!(window.bytes(), 3_000);
+    assert!(window.keep_within(Bounds { bytes: 2_000, events: 100 }, GapReason::Window, Scope::All));
+    assert_eq!(window.bytes(), 1_500, "a quarter of the bounds is free");
+    let left = deliveries(&mut window);
+    for number in ["10", "20", "30"] {
+        assert!(left.iter().any(|own| own == number), "{number} of the quiet source is there: {left:?}");
+    }
+    assert!(left.ends_with(&["28".into(), "29".into(), "30".into()]), "the oldest went: {left:?}");
+}
+
+#[test]
+fn two_noisy_sources_are_cut_to_the_same_level() {
+    let mut window = away();
+    for number in 1..=40 {
+        // Three of four are of source 1.
+        window.push(frame(number, 98), message(1, 1, if number % 4 == 0 { 2 } else { 1 }));
+    }
+    window.keep_within(Bounds { bytes: 1_600, events: 100 }, GapReason::Memory, Scope::All);
+    let left: Vec<_> = deliveries(&mut window).iter().filter_map(|told| told.parse::<u64>().ok()).collect();
+    let of_two = left.iter().filter(|number| *number % 4 == 0).count();
+    assert_eq!((left.len() - of_two, of_two), (6, 6), "{left:?}");
+}
+
+#[test]
+fn many_changes_of_one_room_are_compacted_and_settled() {
+    let mut window = away();
+    window.push(frame(1, 10), message(1, 5, 1));
+    for place in 0..64 {
+        window.push(frame(2 + place, 10), change(1, 100 + place));
+    }
+    window.push(frame(66, 10), change(2, 9));
+    window.compact(false);
+    assert!(window.marks().is_empty(), "64 changes of a room are kept");
+    window.push(frame(67, 10), change(1, 164));
+    window.compact(false);
+    assert_eq!(window.marks(), [Change { room: 1, place: 100 }]);
+    // What comes now is in the mark already; messages stay.
+    window.push(frame(68, 10), change(1, 165));
+    window.push(frame(69, 10), message(1, 5, 1));
+    window.push(frame(70, 10), message(1, 6, 1));
+    window.push(frame(71, 10), message(2, 6, 1));
+    window.settle(1, Some(TextFrame::text(b"members")), |sender| sender == 5);
+    assert!(window.marks().is_empty());
+    let told = ["1", "members", "3-65 members", "66", "67-68 members", "69", "70-70 members", "71"];
+    assert_eq!(deliveries(&mut window), told, "of those who left since nothing more is told");
+    window.rewind(40).unwrap();
+    assert_eq!(deliveries(&mut window)[0], "41-65 members", "a client may know a part");
+}
+
+#[test]
+fn changes_never_fill_a_window() {
+    let mut window = away();
+    for place in 0..100_000 {
+        window.push(frame(place, 300), change(1, place));
+        window.compact(false);
+    }
+    assert_eq!((window.last(), window.bytes()), (100_000, 0));
+    assert_eq!(window.marks().len(), 1);
+    // The room is over for the client: the mark has nothing to say.
+    window.settle(1, None, |_| true);
+    window.push(frame(1, 10), Kind::Firm);
+    assert_eq!(deliveries(&mut window), ["1-100000 members", "1"]);
+}
+
+#[test]
+fn bytes_of_changes_count_too() {
+    let mut window = away();
+    for place in 0..20 {
+        window.push(frame(place, 4_000), change(1, place));
+    }
+    window.compact(false);
+    assert_eq!(window.marks(), [Change { room: 1, place: 0 }]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
+
+    /// Whatever is dropped, compacted and settled: every number is told once and in order, as an event or in a gap.
+    #[test]
+    fn no_number_is_ever_missing(
+        steps in proptest::collection::vec((0u8..8, 1u64..4, 0u64..5, 1usize..400), 1..300),
+    ) {
+        let mut window = away();
+        let mut known = 0;
+        for (n, (step, room, sender, bytes)) in steps.into_iter().enumerate() {
+            match step {
+                0..=2 => window.push(frame(n as u64, bytes), message(room, sender, sender)),
+                3 | 4 => window.push(frame(n as u64, bytes), change(room, n as u64)),
+                5 => window.compact(bytes > 350),
+                6 => {
+                    window.keep_within(Bounds { bytes: 10 * bytes, events: 20 }, GapReason::Window, Scope::All);
+                }
+                _ => {
+                    for mark in window.marks() {
+                        let frame = (bytes > 100).then(|| frame(0, 50));
+                        window.settle(mark.room, frame, |own| own != sender);
+                    }
+                    let mut next = known;
+                    for _ in 0..bytes {
+                        match window.take() {
+                            None => break,
+                            Some(Delivery::Frame(_)) => next += 1,
+                            Some(Delivery::Gap { from, to, .. }) => {
+                                prop_assert_eq!(from, next + 1);
+                                next = to;
+                            }
+                        }
+                    }
+                    known = known.max(next.saturating_sub(sender));
+                    window.rewind(known).unwrap();
+                }
+            }
+        }
+        while let Some(delivery) = window.take() {
+            known += match delivery {
+                Delivery::Frame(_) => 1,
+                Delivery::Gap { from, to, .. } => {
+                    prop_assert_eq!(from, known + 1);
+                    to - from + 1
+                }
+            };
+        }
+        prop_assert_eq!(known, window.last());
+    }
 }

@@ -3,7 +3,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::{
     epochs::Place,
-    input::{Fact, Listed},
+    input::{Fact, LeaveReason, Listed},
     machine::Machine,
     members::{Counter, Member},
     output::Event,
@@ -112,6 +112,35 @@ impl Machine {
                     }
                 }
             }
+        }
+    }
+
+    /// Who is in the room after an absence: the others have left, and who joined is judged as in a list.
+    pub(super) fn caught_up(&mut self, owner_id: String, joined: Vec<Listed>, stayed: &[String], now: u64) {
+        let here: HashSet<&str> =
+            stayed.iter().map(String::as_str).chain(joined.iter().map(|listed| listed.user_id.as_str())).collect();
+        let known = self.trusted.members.user_ids();
+        for gone in known.iter().filter(|user_id| !here.contains(user_id.as_str())) {
+            self.left(gone, LeaveReason::Left);
+        }
+        for listed in joined {
+            let members = &self.trusted.members;
+            if listed.user_id == self.claimed.user_id {
+                self.alarm(Alarm::UserIdTwice(stranger(&listed.user_id)));
+            } else if let Some(member) = members.by_user_id(&listed.user_id) {
+                let who = member.who();
+                if !same_key(member, &listed) {
+                    self.alarm(Alarm::KeySwapped(who));
+                }
+            } else if !members.refused.contains(&listed.user_id) && !members.dropped.contains(&listed.user_id) {
+                match self.judge(&listed, false, now) {
+                    Verdict::Accept(candidate) => self.accept(*candidate, false),
+                    verdict => self.turn_away(&listed.user_id, verdict, false, now),
+                }
+            }
+        }
+        if owner_id != self.claimed.owner_id {
+            self.name_owner(owner_id, now);
         }
     }
 

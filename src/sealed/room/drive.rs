@@ -46,6 +46,9 @@ impl Machine {
             (Phase::Inside, Fact::UserJoined(listed)) => self.join_live(listed, now),
             (Phase::Inside, Fact::UserLeft { user_id, reason }) => self.left(&user_id, reason),
             (Phase::Inside, Fact::OwnerChanged { owner_id }) => self.name_owner(owner_id, now),
+            (Phase::Inside, Fact::Members { owner_id, joined, stayed }) => {
+                self.caught_up(owner_id, joined, &stayed, now);
+            }
             (Phase::Inside, Fact::Message { user_id, content, shared }) => {
                 self.receive(user_id, content, shared, now);
             }
@@ -80,7 +83,7 @@ impl Machine {
         }
     }
 
-    fn left(&mut self, user_id: &str, reason: LeaveReason) {
+    pub(super) fn left(&mut self, user_id: &str, reason: LeaveReason) {
         if user_id == self.claimed.user_id {
             return self.end(match reason {
                 LeaveReason::Left => Ending::Left,

@@ -56,6 +56,15 @@ pub enum Fact {
         /// Whom.
         owner_id: String,
     },
+    /// Who is in the room now, after an absence in which many came and went.
+    Members {
+        /// The member that the server names as the owner.
+        owner_id: String,
+        /// The members who joined meanwhile; some may be known.
+        joined: Vec<Listed>,
+        /// The user ids of the members who were there before.
+        stayed: Vec<String>,
+    },
     /// A message.
     Message {
         /// From whom, by the server's word.

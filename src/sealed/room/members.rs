@@ -122,6 +122,12 @@ impl MemberTable {
         self.accepted.values()
     }
 
+    /// The user ids of all that the server has listed and not told as gone: accepted, refused or not here yet.
+    pub(super) fn user_ids(&self) -> Vec<String> {
+        let others = self.not_here.keys().chain(&self.refused);
+        self.by_user_id.keys().chain(others).cloned().collect()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.accepted.is_empty()
     }

@@ -141,7 +141,7 @@ async fn everything_about_a_room_comes_along() {
 /// A window that holds events, answers and a gap comes along as it is, and so does what was taken but not acknowledged.
 #[tokio::test]
 async fn windows_come_along() {
-    let mut chain = Chain::start(&["window_events=16", "members_per_room=4", "card_bytes=0"]).await;
+    let mut chain = Chain::start(&["window_events=256", "members_per_room=4", "card_bytes=0"]).await;
     let (mut alice, mut bob) = (resumable(&chain).await, resumable(&chain).await);
     let room = alice.create().await;
     let (bob_id, alice_id) = bob.join(&mut alice, &room).await;
@@ -153,7 +153,7 @@ async fn windows_come_along() {
     drop(bob);
     until("bob's absence", || relay.stats().away == 1).await;
     drop(relay);
-    for n in 1..=20 {
+    for n in 1..=300 {
         alice.get("send-message", say(&bob_id, n), "sent").await;
         // Her own events: the room, a key, Bob, his message, and one answer after the other.
         alice.send(json!({"cmd": "ack", "data": {"seq": 4 + n}})).await;
@@ -171,7 +171,7 @@ async fn windows_come_along() {
     let gap = bob.expect("gap").await;
     assert_eq!(gap["data"]["from"], 3);
     let to = gap["data"]["to"].as_u64().unwrap();
-    for n in to - 1..=20 {
+    for n in to - 1..=300 {
         assert_eq!(bob.expect("send-message").await["data"]["content"], n.to_string());
     }
     assert_eq!(bob.expect("sent").await["id"], "test-3");

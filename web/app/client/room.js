@@ -368,6 +368,8 @@ export class Room {
         return this.handle({ type: "user-left", userId: event.userId, reason: event.reason });
       case "owner-changed":
         return this.handle({ type: "owner-changed", ownerId: event.ownerId });
+      case "members":
+        return this.handle({ type: "members", ownerId: event.ownerId, users: event.users, here: event.here });
       case "send-message":
         return this.handle({ type: "message", userId: event.userId, content: event.content, shared: event.shared });
       case "room-closed":

@@ -30,7 +30,9 @@
  *   | { cmd: "room-closed", roomId: string, reason: string }
  *   | { cmd: "restarting", reconnectInMs: number }
  *   | { cmd: "resumed", seq: number }
- *   | { cmd: "gap", from: number, to: number }
+ *   | { cmd: "members", roomId: string, ownerId: string, users: Listed[], here: string[] }
+ *   | { cmd: "presence", roomId: string }
+ *   | { cmd: "gap", from: number, to: number, reason: string }
  *   | { cmd: "done" }
  *   | { cmd: "error", code: string, retry: boolean }
  *   | { cmd: "unknown" }} ServerEvent
@@ -109,6 +111,10 @@ function read(cmd, frame, data) {
       return { cmd, roomId: string(data, "room_id"), userId: string(data, "user_id"), reason: leaveReason(data) };
     case "owner-changed":
       return { cmd, ...roomAndOwner(data) };
+    case "members":
+      return { cmd, ...roomAndOwner(data), users: list(data, "users").map(listed), here: strings(data, "here") };
+    case "presence":
+      return { cmd, roomId: string(data, "room_id") };
     case "room-closed":
       return { cmd, roomId: string(data, "room_id"), reason: string(data, "reason") };
     case "restarting":
@@ -116,7 +122,7 @@ function read(cmd, frame, data) {
     case "resumed":
       return { cmd, seq: integer(data, "seq") };
     case "gap":
-      return { cmd, from: integer(data, "from"), to: integer(data, "to") };
+      return { cmd, from: integer(data, "from"), to: integer(data, "to"), reason: string(data, "reason") };
     default:
       return { cmd: "unknown" };
   }

@@ -102,6 +102,7 @@ export class Session {
       case "hello":
         throw new ProtocolError("hello");
       case "restarting":
+      case "presence":
         this.out.deliver(event);
         break;
       case "resumed":
@@ -177,7 +178,7 @@ export class Session {
       this.seen = seq;
       return;
     }
-    if (seq > this.seen) this.lose(this.seen + 1, seq);
+    if (seq > this.seen) this.lose(this.seen + 1, seq, "window");
     this.phase = "replaying";
     this.ownId = `sync-${++this.lastId}`;
     this.out.send(JSON.stringify({ cmd: "ack", id: this.ownId, data: { seq: this.seen } }));
@@ -191,18 +192,21 @@ export class Session {
     this.resumeWith(this.trying);
   }
 
-  /** @param {{ from: number, to: number }} gap */
-  missing({ from, to }) {
+  /** @param {{ from: number, to: number, reason: string }} gap */
+  missing({ from, to, reason }) {
     if (to < from || to < this.seq) throw new ProtocolError("gap");
     this.seq = to;
-    if (to > this.seen) this.lose(Math.max(from, this.seen + 1), to);
+    if (to <= this.seen) return;
+    // Of joins and leaves nothing is missing: the event that names the members stands for them.
+    if (reason === "members") this.seen = to;
+    else this.lose(Math.max(from, this.seen + 1), to, reason);
   }
 
-  /** @param {number} from @param {number} to */
-  lose(from, to) {
+  /** @param {number} from @param {number} to @param {string} reason */
+  lose(from, to, reason) {
     this.gap = true;
     this.seen = to;
-    this.out.deliver({ cmd: "gap", from, to });
+    this.out.deliver({ cmd: "gap", from, to, reason });
   }
 
   /** Counts a numbered event; false for a repetition. @param {number} characters */

@@ -75,6 +75,31 @@ export async function joinLive(room, listed, now) {
   }
 }
 
+/**
+ * Who is in the room after an absence: the others have left, and who joined is judged as in a list.
+ *
+ * @param {Machine} room @param {{ ownerId: string, users: Listed[], here: string[] }} list @param {number} now
+ */
+export async function caughtUp(room, { ownerId, users, here }, now) {
+  const { members } = room;
+  const present = new Set([...here, ...users.map((listed) => listed.userId)]);
+  for (const userId of [...members.byId.keys(), ...members.notHere.keys(), ...members.refused]) {
+    if (!present.has(userId)) room.left(userId, "left");
+  }
+  for (const listed of users) {
+    const member = members.byUserId(listed.userId);
+    if (listed.userId === room.userId) room.alarm({ kind: "user-id-twice", who: stranger(listed.userId) });
+    else if (member) {
+      if (!sameKey(member, listed)) room.alarm({ kind: "key-swapped", who: whoIs(member) });
+    } else if (!members.refused.has(listed.userId) && !members.dropped.has(listed.userId)) {
+      const verdict = await judge(room, listed, false, now);
+      if (typeof verdict === "object" && "accept" in verdict) accept(room, verdict.accept, false);
+      else turnAway(room, listed.userId, verdict, false, now);
+    }
+  }
+  if (ownerId !== room.relayOwner) await room.nameOwner(ownerId, now);
+}
+
 /** The answer to `list-members`: lets in those whose cards have become readable, and compares the others. @param {Machine} room @param {Listed[]} all @param {number} now */
 export async function reconcile(room, all, now) {
   const { members, held } = room;

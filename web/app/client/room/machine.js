@@ -18,7 +18,7 @@ import { SIGNATURE_BYTES } from "../../sealed/identity.js";
 import { bucket } from "../../sealed/padding.js";
 import { utf8 } from "../../sealed/bytes.js";
 import { viewOf } from "../../sealed/view.js";
-import { enter, joinLive, reconcile } from "./admit.js";
+import { caughtUp, enter, joinLive, reconcile } from "./admit.js";
 import { Held, Listing } from "./held.js";
 import { Members, shownName } from "./members.js";
 import { Outbox, packetAnswered, pump } from "./outbox.js";
@@ -41,6 +41,7 @@ import { Views } from "./views.js";
  *   | { type: "user-left", userId: string, reason: import("../../protocol/codes.js").LeaveReason }
  *   | { type: "owner-changed", ownerId: string }
  *   | { type: "message", userId: string, content: string, shared: string | null }
+ *   | { type: "members", ownerId: string, users: Listed[], here: string[] }
  *   | { type: "gap" }
  *   | { type: "closed", reason: string }} Fact
  */
@@ -283,6 +284,8 @@ export class Machine {
         return this.left(fact.userId, fact.reason);
       case "owner-changed":
         return this.nameOwner(fact.ownerId, now);
+      case "members":
+        return caughtUp(this, fact, now);
       case "message":
         return receive(this, fact, now);
       case "gap":
