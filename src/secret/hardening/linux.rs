@@ -9,7 +9,8 @@ use landlock::{
 use rustix::mm::{MlockAllFlags, mlockall};
 use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
 
-use super::{Measure, system_calls};
+use super::measure::Measure;
+use super::system_calls;
 use crate::secret::locked;
 
 /// The newest Landlock whose rights are all known to be ones that a relay can do without. Older kernels enforce what they know.

@@ -5,59 +5,12 @@
 //! ([`Hardening::insist`]).
 
 mod linux;
+mod measure;
 mod system_calls;
 
-use std::fmt;
 use std::path::Path;
 
-/// One measure, and how it went.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Measure {
-    /// What it is for, in words for the host.
-    pub name: &'static str,
-    /// What was reached, or why it was not.
-    pub outcome: Result<String, String>,
-}
-
-/// What was given up, and what could not be. Displays as one line for the host: what was reached.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hardening(Vec<Measure>);
-
-/// The host insists on hardening, and it is not complete.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("--require-hardening: {0}")]
-pub struct Incomplete(String);
-
-impl Hardening {
-    /// Every measure, in the order in which they were taken.
-    pub fn measures(&self) -> &[Measure] {
-        &self.0
-    }
-
-    /// The measures that could not be taken, each with the reason.
-    pub fn missing(&self) -> impl Iterator<Item = String> {
-        self.0.iter().filter_map(|measure| {
-            let why = measure.outcome.as_ref().err()?;
-            Some(format!("{}: {why}", measure.name))
-        })
-    }
-
-    /// Goes on only when everything was reached.
-    ///
-    /// # Errors
-    /// Something was not; all of it is named.
-    pub fn insist(&self) -> Result<(), Incomplete> {
-        let missing: Vec<_> = self.missing().collect();
-        if missing.is_empty() { Ok(()) } else { Err(Incomplete(missing.join("; "))) }
-    }
-}
-
-impl fmt::Display for Hardening {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let reached: Vec<_> = self.0.iter().filter_map(|measure| measure.outcome.as_deref().ok()).collect();
-        write!(f, "Hardened: {}", if reached.is_empty() { "nothing".to_owned() } else { reached.join(", ") })
-    }
-}
+pub use measure::{Hardening, Incomplete, Measure};
 
 /// Gives up what is not needed any more. `sockets` is the one folder in which local sockets may still be made, renamed and removed.
 pub fn harden(sockets: Option<&Path>) -> Hardening {
@@ -68,26 +21,4 @@ pub fn harden(sockets: Option<&Path>) -> Hardening {
 /// files and connections.
 pub fn conceal() {
     linux::conceal();
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn hardening(outcomes: &[Result<&str, &str>]) -> Hardening {
-        let measure = |outcome: &Result<&str, &str>| Measure {
-            name: "a thing",
-            outcome: outcome.map(str::to_owned).map_err(str::to_owned),
-        };
-        Hardening(outcomes.iter().map(measure).collect())
-    }
-
-    #[test]
-    fn says_what_was_reached_and_insists_on_the_rest() {
-        let some = hardening(&[Ok("one"), Err("no kernel for it"), Ok("two")]);
-        assert_eq!(some.to_string(), "Hardened: one, two");
-        assert_eq!(some.insist().unwrap_err().to_string(), "--require-hardening: a thing: no kernel for it");
-        assert_eq!(hardening(&[Ok("one")]).insist(), Ok(()));
-        assert_eq!(hardening(&[Err("no")]).to_string(), "Hardened: nothing");
-    }
 }

@@ -47,12 +47,6 @@ const IMPURE: &[&str] = &[
     "tokio::time",
 ];
 
-/// Arrows between floors that are being removed.
-const ARROWS_TO_GO: &[(&str, &str)] = &[];
-
-/// Circles that are being opened: a folder, and files of it.
-const CIRCLES_TO_GO: &[(&str, &[&str])] = &[("secret::hardening", &["linux", "mod.rs"])];
-
 fn library() -> Source {
     Source::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))
 }
@@ -78,8 +72,7 @@ fn breaches(source: &Source) -> BTreeSet<String> {
             }
             continue;
         };
-        let known = ARROWS_TO_GO.contains(&(from.as_str(), to.as_str()));
-        if from != to && !known && !allowed.get(from.as_str()).is_some_and(|allowed| allowed.contains(&to.as_str())) {
+        if from != to && !allowed.get(from.as_str()).is_some_and(|allowed| allowed.contains(&to.as_str())) {
             breaches.insert(format!("{} -> {} (line {})", name(&arrow.from), name(&arrow.to), arrow.line));
         }
     }
@@ -114,30 +107,14 @@ fn round(source: &Source) -> BTreeMap<(String, BTreeSet<String>), String> {
 
 #[test]
 fn a_module_uses_only_what_its_floor_may() {
-    let (source, first) = (library(), |module: &Module| module.first().cloned().unwrap_or_default());
-    let arrows: BTreeSet<_> = source.arrows().iter().map(|arrow| (first(&arrow.from), first(&arrow.to))).collect();
-    for (from, to) in ARROWS_TO_GO {
-        let arrow = ((*from).to_owned(), (*to).to_owned());
-        assert!(arrows.contains(&arrow), "{from} does not use {to} any more: take it from the list");
-    }
-    let breaches = breaches(&source);
+    let breaches = breaches(&library());
     assert!(breaches.is_empty(), "not allowed:\n{}", Vec::from_iter(breaches).join("\n"));
 }
 
 #[test]
 fn the_files_of_a_folder_do_not_go_round_in_circles() {
     let found = round(&library());
-    let known = |(folder, circle): &(String, BTreeSet<String>)| {
-        CIRCLES_TO_GO.iter().position(|(in_folder, files)| {
-            folder == in_folder && circle.iter().all(|file| files.contains(&file.as_str()))
-        })
-    };
-    let still: BTreeSet<_> = found.keys().filter_map(known).collect();
-    for (place, circle) in CIRCLES_TO_GO.iter().enumerate() {
-        assert!(still.contains(&place), "{circle:?} is open now: take it from the list");
-    }
-    let found = found.iter().filter(|(circle, _)| known(circle).is_none());
-    let found = found.map(|((folder, _), arrows)| format!("in {folder}:\n{arrows}"));
+    let found = found.iter().map(|((folder, _), arrows)| format!("in {folder}:\n{arrows}"));
     let found = Vec::from_iter(found).join("\n");
     assert!(found.is_empty(), "{found}");
 }
