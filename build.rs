@@ -1,4 +1,5 @@
-//! Embeds the web client into the server: lists the files under `web/app`, compresses each of them, and hashes all of them together.
+//! Embeds the web client into the server: lists the files under `web/app`, compresses each of them, and hashes all of
+//! them together.
 //!
 //! `src/server/web.rs` includes the table that this writes and says how the hash is made.
 

@@ -11,8 +11,9 @@
 //! - [`sealed`]: end-to-end encryption; the server side never imports it
 //! - [`client`]: the Rust client
 //!
-//! The `subrosa` program (`src/main.rs` and `src/cli`) uses this library as any other program can. The feature `client` compiles the client, on
-//! every system; the feature `server` compiles room, relay and server, on Linux alone. Without features there is the end-to-end scheme.
+//! The `subrosa` program (`src/main.rs` and `src/cli`) uses this library as any other program can. The feature `client`
+//! compiles the client, on every system; the feature `server` compiles room, relay and server, on Linux alone. Without
+//! features there is the end-to-end scheme.
 
 #[cfg(all(feature = "server", not(target_os = "linux")))]
 compile_error!(

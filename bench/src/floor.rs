@@ -1,7 +1,8 @@
 //! The floor: the least that a relay over TLS and WebSocket can do on this machine, to compare with.
 //!
-//! One thread, one epoll, the same TLS library. No JSON, no limits, no membership, no acknowledgements; whatever is wrong ends the
-//! connection. What arrives in a turn is queued for its recipients, and each is then written once. Not for use.
+//! One thread, one epoll, the same TLS library. No JSON, no limits, no membership, no acknowledgements; whatever is
+//! wrong ends the connection. What arrives in a turn is queued for its recipients, and each is then written once. Not
+//! for use.
 
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write};

@@ -14,7 +14,8 @@ use super::wire::{Frames, Outgoing, Sink, Wire};
 
 /// The token of the timer that paces a fixed rate; connections have their numbers.
 const TIMER: Token = Token(usize::MAX);
-/// Connections from one loopback address: far fewer than it has ports to come from, so that a free one is found at once.
+/// Connections from one loopback address: far fewer than it has ports to come from, so that a free one is found at
+/// once.
 const PER_SOURCE: usize = 10_000;
 /// A server that does nothing for so long is given up.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -120,7 +121,8 @@ impl Generator {
 
     fn open(&mut self, sources: usize) -> Result<(), Failure> {
         let number = self.connections.len();
-        // More connections than one address has ports for come from several; all of 127.0.0.0/8 is this machine (RFC 1122 §3.2.1.3).
+        // More connections than one address has ports for come from several; all of 127.0.0.0/8 is this machine (RFC
+        // 1122 §3.2.1.3).
         let spread = sources > 1 && self.destination.address.ip() == Ipv4Addr::LOCALHOST;
         let source = spread.then(|| Ipv4Addr::from_bits(Ipv4Addr::LOCALHOST.to_bits() + 1 + (number % sources) as u32));
         let mut connection = Connection::start(self.destination.address, source, &self.destination.tls)?;

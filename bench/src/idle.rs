@@ -1,4 +1,5 @@
-//! Members that do nothing: what a handshake costs, what a member costs in memory, and whether doing nothing costs time.
+//! Members that do nothing: what a handshake costs, what a member costs in memory, and whether doing nothing costs
+//! time.
 
 use std::time::Duration;
 

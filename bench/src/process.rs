@@ -4,7 +4,8 @@ use procfs::process::Process;
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
-/// Processor time of a process and its threads since its start, in microseconds. The system counts it in steps of 10 ms.
+/// Processor time of a process and its threads since its start, in microseconds. The system counts it in steps of 10
+/// ms.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Usage {
     pub(super) user_us: f64,
@@ -59,7 +60,8 @@ fn process(pid: u32) -> Option<Process> {
     Process::new(i32::try_from(pid).ok()?).ok()
 }
 
-/// Allows this process, and those that it starts from now on, `files` open files; the bound that holds when that is refused.
+/// Allows this process, and those that it starts from now on, `files` open files; the bound that holds when that is
+/// refused.
 pub(super) fn allow_files(files: u64) -> Result<(), u64> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current.is_none_or(|current| current >= files) {

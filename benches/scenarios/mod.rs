@@ -1,5 +1,5 @@
-//! The work that both kinds of benchmark measure: what a frame costs from the bytes that a client masked to the bytes that are
-//! encrypted for its recipients, without sockets and TLS; the parts of that; and the end-to-end scheme.
+//! The work that both kinds of benchmark measure: what a frame costs from the bytes that a client masked to the bytes
+//! that are encrypted for its recipients, without sockets and TLS; the parts of that; and the end-to-end scheme.
 
 mod relay;
 mod sealed;

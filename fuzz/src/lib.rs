@@ -1,7 +1,8 @@
 //! What is fuzzed: functions of bytes that must return, whatever the bytes.
 //!
-//! `fuzz_targets/` hands them to libFuzzer; `tests/it/fuzz.rs` of the main package runs them over the corpora and over some thousand mutations in
-//! every check. Each asserts what holds for all input, so that a fault shows even where nothing panics by itself.
+//! `fuzz_targets/` hands them to libFuzzer; `tests/it/fuzz.rs` of the main package runs them over the corpora and over
+//! some thousand mutations in every check. Each asserts what holds for all input, so that a fault shows even where
+//! nothing panics by itself.
 
 pub mod relay;
 mod room;

@@ -1,7 +1,7 @@
 //! How long to wait before connecting again: exponential back-off with full jitter.
 //!
-//! Each wait is drawn evenly from zero up to a ceiling that doubles: clients that lost their server at the same moment do not come back at the
-//! same moment, and a server that is down is asked ever more rarely.
+//! Each wait is drawn evenly from zero up to a ceiling that doubles: clients that lost their server at the same moment
+//! do not come back at the same moment, and a server that is down is asked ever more rarely.
 
 use std::time::Duration;
 

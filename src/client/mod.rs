@@ -8,8 +8,8 @@
 //!                              loss → back-off → connect again → resume → replay → unanswered commands again
 //! ```
 //!
-//! An application sends [commands](crate::protocol::command::Command) and reads [`Events`] in order. [`SealedRoom`] does so for a
-//! member of an end-to-end encrypted room.
+//! An application sends [commands](crate::protocol::command::Command) and reads [`Events`] in order. [`SealedRoom`]
+//! does so for a member of an end-to-end encrypted room.
 //!
 //! ```no_run
 //! use subrosa::client::{Config, NewRoom, RoomEvent, SealedRoom, Trust};

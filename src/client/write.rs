@@ -13,12 +13,13 @@ use tokio_tungstenite::tungstenite::{self, Bytes, Message};
 
 use super::dial::Socket;
 
-/// Frames of this many bytes together go out in one write. A larger message goes out in fragments of this size: each of them has the whole
-/// time to get through, so that a slow line is not taken for a dead one, and no buffer grows to the size of the message.
+/// Frames of this many bytes together go out in one write. A larger message goes out in fragments of this size: each of
+/// them has the whole time to get through, so that a slow line is not taken for a dead one, and no buffer grows to the
+/// size of the message.
 const BATCH_BYTES: usize = 16 * 1024;
 
-/// Writes frames until the connection breaks, nothing gets through for `within`, or no more can come. Sets `moved` when a fragment has got
-/// through: the server may have had no time to say anything.
+/// Writes frames until the connection breaks, nothing gets through for `within`, or no more can come. Sets `moved` when
+/// a fragment has got through: the server may have had no time to say anything.
 pub(super) async fn write(
     mut sink: SplitSink<Socket, Message>,
     frames: mpsc::UnboundedReceiver<Message>,

@@ -11,9 +11,9 @@ pub const MAX_HOST_BYTES: usize = 253;
 
 /// A host and a port.
 ///
-/// The host is 1 to [`MAX_HOST_BYTES`] ASCII letters, digits, hyphens and dots, or an IPv6 address. Only the characters are
-/// checked: whether there is such a name is for the resolver to say. Letters are kept in lower case, since host names do not
-/// differ by case.
+/// The host is 1 to [`MAX_HOST_BYTES`] ASCII letters, digits, hyphens and dots, or an IPv6 address. Only the characters
+/// are checked: whether there is such a name is for the resolver to say. Letters are kept in lower case, since host
+/// names do not differ by case.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Authority {
     host: String,

@@ -1,8 +1,9 @@
 //! What goes over the wire, as types: frames, commands, events, codes and bounds. No state, no sockets.
 //!
-//! A client's text frame is unwrapped by [`frame`], becomes a [`command::Request`] that borrows from the read buffer, and is
-//! answered by text that [`event`] writes. [`codes`] holds the closed tables of errors and close codes, [`limits`]
-//! every bound with its name and default. [`authority`] and [`pin`] say where a server is and which key it has. `Client-API.md` describes all of it for client authors.
+//! A client's text frame is unwrapped by [`frame`], becomes a [`command::Request`] that borrows from the read buffer,
+//! and is answered by text that [`event`] writes. [`codes`] holds the closed tables of errors and close codes,
+//! [`limits`] every bound with its name and default. [`authority`] and [`pin`] say where a server is and which key it
+//! has. `Client-API.md` describes all of it for client authors.
 
 pub mod authority;
 pub mod codes;

@@ -8,8 +8,8 @@ use base64::alphabet;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, URL_SAFE_NO_PAD};
 use base64::engine::{DecodePaddingMode, general_purpose};
 
-/// The SHA-256 of a certificate's public key (its whole SubjectPublicKeyInfo in DER, RFC 5280 §4.1.2.7): 32 bytes. It names the
-/// one key that a server may have where no authority vouches for its certificate.
+/// The SHA-256 of a certificate's public key (its whole SubjectPublicKeyInfo in DER, RFC 5280 §4.1.2.7): 32 bytes. It
+/// names the one key that a server may have where no authority vouches for its certificate.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Pin([u8; 32]);
 

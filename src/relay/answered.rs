@@ -1,7 +1,7 @@
 //! The sends of one session whose answer may not have arrived.
 //!
-//! A client that lost its connection before the answer sends again with the same id. The server then repeats the answer and
-//! does not deliver the message a second time.
+//! A client that lost its connection before the answer sends again with the same id. The server then repeats the answer
+//! and does not deliver the message a second time.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -15,8 +15,8 @@ use crate::room::FrameState;
 #[derive(Default)]
 pub(super) struct Answered {
     sends: VecDeque<AnsweredSend>,
-    /// The sends that ran before the session was resumed: the number of each one's answer. Only now can the same id mean the
-    /// same send.
+    /// The sends that ran before the session was resumed: the number of each one's answer. Only now can the same id
+    /// mean the same send.
     resumed: HashMap<Box<str>, u64, RandomState>,
 }
 

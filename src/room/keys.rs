@@ -1,4 +1,5 @@
-//! A room's join keys: issued, redeemed once or always, revoked, reset, expired. A key that stops working is wiped at that moment.
+//! A room's join keys: issued, redeemed once or always, revoked, reset, expired. A key that stops working is wiped at
+//! that moment.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,5 @@
-//! Memory for the secrets that live long, on systems whose pages this library does not lock: an allocation that is wiped on drop.
+//! Memory for the secrets that live long, on systems whose pages this library does not lock: an allocation that is
+//! wiped on drop.
 
 use zeroize::Zeroizing;
 

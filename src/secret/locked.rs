@@ -1,8 +1,9 @@
-//! Memory for the secrets that live long: pages of our own that are not swapped out, not dumped and not given to child processes.
+//! Memory for the secrets that live long: pages of our own that are not swapped out, not dumped and not given to child
+//! processes.
 //!
-//! A page holds many secrets, in slots of one size. A secret is wiped when it is dropped, and its slot is used again. Guard pages around every
-//! secret would cost three pages each, too much for thousands of members; what they protect against, running over the end of a buffer,
-//! safe Rust excludes.
+//! A page holds many secrets, in slots of one size. A secret is wiped when it is dropped, and its slot is used again.
+//! Guard pages around every secret would cost three pages each, too much for thousands of members; what they protect
+//! against, running over the end of a buffer, safe Rust excludes.
 #![allow(unsafe_code, reason = "pages are mapped, locked and cut into slots here; everything outside is safe")]
 
 use std::ptr::NonNull;
@@ -15,7 +16,8 @@ use crate::sync::lock;
 
 /// Bytes of a slot, and so the most that a secret can have.
 const SLOT: usize = 32;
-/// Bytes that are mapped at once: 2,048 slots. A limit of 8 MiB of locked memory, which is usual, holds 262,144 secrets.
+/// Bytes that are mapped at once: 2,048 slots. A limit of 8 MiB of locked memory, which is usual, holds 262,144
+/// secrets.
 const CHUNK: usize = 64 * 1024;
 
 /// The place of a secret. Nothing else refers to it.

@@ -4,12 +4,14 @@
 
 use std::hint::black_box;
 
-/// Bytes of stack that carrying out commands uses at most below an event loop. Without optimisation it is several times as much.
+/// Bytes of stack that carrying out commands uses at most below an event loop. Without optimisation it is several times
+/// as much.
 pub const SHALLOW: usize = if cfg!(debug_assertions) { 64 * 1024 } else { 16 * 1024 };
 /// Bytes of stack that anything else uses at most: handshakes, and reading what another process hands over.
 pub const DEEP: usize = 128 * 1024;
 
-/// Empties a buffer that is to be used again. Only what it held is wiped, so a large buffer costs no more than what was in it.
+/// Empties a buffer that is to be used again. Only what it held is wiped, so a large buffer costs no more than what was
+/// in it.
 pub fn empty(buffer: &mut Vec<u8>) {
     buffer.fill(0);
     buffer.clear();
@@ -24,7 +26,8 @@ pub fn forget_front(buffer: &mut Vec<u8>, count: usize) {
     buffer.truncate(kept);
 }
 
-/// Wipes `BYTES` of the part of this thread's stack that finished calls have used: for a thread that has nothing more to do.
+/// Wipes `BYTES` of the part of this thread's stack that finished calls have used: for a thread that has nothing more
+/// to do.
 #[inline(never)]
 pub fn stack<const BYTES: usize>() {
     black_box(&mut [0u8; BYTES]);

@@ -1,6 +1,8 @@
-//! A certificate for the first run and for development: self-signed, for this machine's local names alone, valid for a year.
+//! A certificate for the first run and for development: self-signed, for this machine's local names alone, valid for a
+//! year.
 //!
-//! The key outlives the certificate, so a pin stays good: a certificate that is about to expire is made again with the same key.
+//! The key outlives the certificate, so a pin stays good: a certificate that is about to expire is made again with the
+//! same key.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -41,7 +43,8 @@ pub struct Development {
 pub enum Origin {
     /// Certificate and key were there.
     Found,
-    /// The key was there. Its certificate had expired, or had less than 30 days left, and was made again. The pin is the same.
+    /// The key was there. Its certificate had expired, or had less than 30 days left, and was made again. The pin is
+    /// the same.
     Renewed,
     /// Certificate and key were made now.
     Made,

@@ -74,7 +74,8 @@ impl Site {
         }
     }
 
-    /// What programs want to know; a browser that has accepted a development certificate learns its pin for the links that it makes.
+    /// What programs want to know; a browser that has accepted a development certificate learns its pin for the links
+    /// that it makes.
     fn information(&self) -> Answer {
         let information = serde_json::json!({
             "server": "subrosa",
@@ -113,7 +114,8 @@ impl Site {
         }
     }
 
-    /// Browsers name the page's origin (RFC 6455 §10.2): the server's own and those that the host allowed may connect. Other programs name none.
+    /// Browsers name the page's origin (RFC 6455 §10.2): the server's own and those that the host allowed may connect.
+    /// Other programs name none.
     fn origin_is_allowed<B>(&self, request: &Request<B>) -> bool {
         let mut origins = request.headers().get_all(header::ORIGIN).iter();
         let Some(origin) = origins.next() else { return true };

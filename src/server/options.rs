@@ -15,13 +15,15 @@ pub struct Options {
     pub notice: String,
     /// Origins of web pages that may connect, as `https://HOST[:PORT]`, beside the server's own.
     pub allowed_origins: Vec<String>,
-    /// The pin of a development certificate: the web client puts it into its links, and browsers are not told to insist on TLS here.
+    /// The pin of a development certificate: the web client puts it into its links, and browsers are not told to insist
+    /// on TLS here.
     pub development_pin: Option<String>,
     /// Event loops; 0 means one for each processor that this process may use.
     pub workers: usize,
     /// Where another process can take over from this one: the path of a Unix socket.
     pub takeover: Option<PathBuf>,
-    /// How long a takeover may take, from its greeting on, before this process goes on serving. Clients wait meanwhile. 10 s if not given.
+    /// How long a takeover may take, from its greeting on, before this process goes on serving. Clients wait meanwhile.
+    /// 10 s if not given.
     pub takeover_within: Option<Duration>,
 }
 

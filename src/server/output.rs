@@ -1,4 +1,5 @@
-//! The output of one connection: events in order, control frames between them, in as few TLS records and writes as possible.
+//! The output of one connection: events in order, control frames between them, in as few TLS records and writes as
+//! possible.
 
 use std::io::{self, Write};
 use std::time::Instant;
@@ -11,7 +12,8 @@ use crate::protocol::frame::{MAX_CONTROL_PAYLOAD, Opcode, TextFrame, write_serve
 use crate::relay::Attached;
 use crate::secret::wipe;
 
-/// Plaintext that is encrypted at once, in bytes: four TLS records. What is encrypted and does not fit the socket stays in memory.
+/// Plaintext that is encrypted at once, in bytes: four TLS records. What is encrypted and does not fit the socket stays
+/// in memory.
 const CHUNK: usize = 64 * 1024;
 /// A frame of this many bytes or more is encrypted piece by piece, without being copied together with others.
 const LARGE: usize = 16 * 1024;
@@ -80,7 +82,8 @@ impl Output {
         !self.control.is_empty()
     }
 
-    /// Queues the close frame, and the end of the TLS session behind it. In the middle of a frame there is no place for one.
+    /// Queues the close frame, and the end of the TLS session behind it. In the middle of a frame there is no place for
+    /// one.
     pub(super) fn close(&mut self, tls: &mut ServerConnection, reason: CloseReason) {
         if self.partial.take().is_none() {
             let mut payload = reason.code().to_be_bytes().to_vec();
@@ -110,7 +113,8 @@ impl Output {
         Flushed::All
     }
 
-    /// Writes what the session has, until that is all, the socket is full, or it is others' turn. `scratch` is the worker's.
+    /// Writes what the session has, until that is all, the socket is full, or it is others' turn. `scratch` is the
+    /// worker's.
     pub(super) fn flush(
         &mut self,
         wire: &mut Wire,
@@ -137,7 +141,8 @@ impl Output {
         }
     }
 
-    /// Encrypts about a chunk of what the session has, for [`Output::flush`] to write; nothing while the socket has not taken the one before.
+    /// Encrypts about a chunk of what the session has, for [`Output::flush`] to write; nothing while the socket has not
+    /// taken the one before.
     pub(super) fn encrypt(
         &mut self,
         tls: &mut ServerConnection,
@@ -157,7 +162,8 @@ impl Output {
         while self.more && self.encrypt_next(tls, attached, scratch).is_ok() {}
     }
 
-    /// Encrypts about a chunk of what is next; how many bytes that were. `more` is set before, and stays until the session has nothing left.
+    /// Encrypts about a chunk of what is next; how many bytes that were. `more` is set before, and stays until the
+    /// session has nothing left.
     fn encrypt_next(
         &mut self,
         tls: &mut ServerConnection,

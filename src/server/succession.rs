@@ -49,7 +49,8 @@ impl Succession {
         }
     }
 
-    /// Lets the successor take over. Every step blocks, with one deadline over all. After an error everything is as before.
+    /// Lets the successor take over. Every step blocks, with one deadline over all. After an error everything is as
+    /// before.
     pub(super) async fn give_way(
         &self,
         mut successor: Successor,

@@ -62,8 +62,9 @@ pub enum TlsError {
 
 /// A certificate chain with its key, found to belong together. It never prints the key.
 ///
-/// A server that uses it speaks TLS 1.3 only, with ALPN `http/1.1`, and neither issues session tickets nor takes early data: tickets would let the
-/// server link a client's visits, and early data can be replayed. No program can change that.
+/// A server that uses it speaks TLS 1.3 only, with ALPN `http/1.1`, and neither issues session tickets nor takes early
+/// data: tickets would let the server link a client's visits, and early data can be replayed. No program can change
+/// that.
 #[derive(Clone, Debug)]
 pub struct Identity {
     key: Arc<CertifiedKey>,
@@ -111,7 +112,8 @@ impl Identity {
         }
     }
 
-    /// The pin: SHA-256 of the certificate's SubjectPublicKeyInfo (as in RFC 7469 §2.4), in URL-safe base64 without padding, 43 characters.
+    /// The pin: SHA-256 of the certificate's SubjectPublicKeyInfo (as in RFC 7469 §2.4), in URL-safe base64 without
+    /// padding, 43 characters.
     pub fn pin(&self) -> String {
         let spki = self.key.key.public_key();
         spki.map(|spki| Pin::of_spki(&spki).to_string()).unwrap_or_default()

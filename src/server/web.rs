@@ -1,7 +1,8 @@
 //! The web client that the server hands out: the files under `web/app`, embedded when this program was built.
 //!
-//! [`release`] is what was embedded. Every file is served as it is, or compressed where the browser takes that; nothing is read from disk, so a running
-//! server cannot be made to serve other files. The hash over all of them tells one release from another.
+//! [`release`] is what was embedded. Every file is served as it is, or compressed where the browser takes that; nothing
+//! is read from disk, so a running server cannot be made to serve other files. The hash over all of them tells one
+//! release from another.
 
 /// Every file: the path under which it is served, its content, and the same in gzip. In the order of the paths' bytes.
 type Files = &'static [(&'static str, &'static [u8], &'static [u8])];
@@ -14,7 +15,8 @@ static RELEASE: Release = Release {
 /// The path under which the hash of the web client is served.
 pub const HASH_PATH: &str = "/web-hash";
 
-/// What pages may do. Scripts, styles and connections come from and go to this server alone, nothing is inline, and text can only be set as text.
+/// What pages may do. Scripts, styles and connections come from and go to this server alone, nothing is inline, and
+/// text can only be set as text.
 pub(super) const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 /// What of the device pages may use: the camera, to scan codes, and the clipboard, to hand out links.
@@ -60,7 +62,8 @@ impl Release {
         self.files.iter().map(|(path, plain, gzip)| (*path, Asset { kind: kind_of(path), plain, gzip }))
     }
 
-    /// The SHA-256 over each path and content, each behind its length (8 bytes, big-endian), in URL-safe base64 without padding.
+    /// The SHA-256 over each path and content, each behind its length (8 bytes, big-endian), in URL-safe base64 without
+    /// padding.
     pub fn hash(&self) -> &'static str {
         self.hash
     }

@@ -43,8 +43,8 @@ async fn everything_arrives_once_and_in_order() {
     let (bob, mut at_bob) = SealedRoom::join_with(hurried(&near_bob), again(&link), "bob").await.unwrap();
     came(&mut at_alice).await;
     came(&mut at_bob).await;
-    // A new connection takes about 5,000 bytes before it is of use, so some break while they are made; a record of TLS takes up to
-    // 16,000, so that with much less nothing would ever arrive.
+    // A new connection takes about 5,000 bytes before it is of use, so some break while they are made; a record of TLS
+    // takes up to 16,000, so that with much less nothing would ever arrive.
     near_alice.rot(60_000);
     near_bob.rot(60_000);
     while near_alice.cuts() + near_bob.cuts() < enough {

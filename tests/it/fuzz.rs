@@ -1,4 +1,5 @@
-//! The fuzz targets in short: their corpora, and some thousand mutations of them. `fuzz/run` lets libFuzzer do the same for hours.
+//! The fuzz targets in short: their corpora, and some thousand mutations of them. `fuzz/run` lets libFuzzer do the same
+//! for hours.
 
 #[allow(unreachable_pub, reason = "the targets are a library elsewhere")]
 #[path = "../../fuzz/src/lib.rs"]

@@ -1,4 +1,5 @@
-//! The integration tests, in one program: the library is linked once for all of them, and what no test uses is found by the compiler.
+//! The integration tests, in one program: the library is linked once for all of them, and what no test uses is found by
+//! the compiler.
 //!
 //! Only `tests/memory.rs` is a program of its own, since it looks at the memory of its own process.
 

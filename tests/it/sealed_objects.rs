@@ -1,4 +1,5 @@
-//! Sealed objects under random contents and random damage: what was sealed comes out again, and nothing that comes in makes a decoder panic.
+//! Sealed objects under random contents and random damage: what was sealed comes out again, and nothing that comes in
+//! makes a decoder panic.
 use std::sync::LazyLock;
 
 use proptest::prelude::*;

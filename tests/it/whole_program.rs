@@ -1,4 +1,5 @@
-//! The program as its host and its users have it: `serve` says what to type, and that opens a room; an update of the server disturbs nobody.
+//! The program as its host and its users have it: `serve` says what to type, and that opens a room; an update of the
+//! server disturbs nobody.
 
 use std::path::PathBuf;
 

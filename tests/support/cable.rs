@@ -78,8 +78,8 @@ enum Break {
     Stall,
 }
 
-/// Carries bytes both ways until an end closes or the connection has had its share; `random` decides how much that is, how it breaks,
-/// and whether its bytes come late.
+/// Carries bytes both ways until an end closes or the connection has had its share; `random` decides how much that is,
+/// how it breaks, and whether its bytes come late.
 async fn carry(mut near: TcpStream, mut far: TcpStream, random: u64, most: &AtomicU64) {
     let mut carried = 0;
     let late = random >> 40 & 7 == 0;

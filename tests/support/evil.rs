@@ -22,7 +22,8 @@ pub(crate) enum Way {
     ToClient,
 }
 
-/// Gets the number of the connection, in the order of connecting, the way, and a frame; returns what is to pass in its place.
+/// Gets the number of the connection, in the order of connecting, the way, and a frame; returns what is to pass in its
+/// place.
 type Twist = Box<dyn FnMut(usize, Way, Value) -> Vec<Value> + Send>;
 
 struct Shared {
@@ -81,7 +82,8 @@ impl Evil {
         self.shared.lines.lock().unwrap()[connection].send((Way::ToClient, frame)).unwrap();
     }
 
-    /// Asks the real server something in a client's name; the client does not learn of it. `frame` needs an `id` of its own.
+    /// Asks the real server something in a client's name; the client does not learn of it. `frame` needs an `id` of its
+    /// own.
     pub(crate) async fn ask(&self, connection: usize, frame: Value) -> Value {
         let (sender, answer) = oneshot::channel();
         let id = frame["id"].as_str().unwrap().to_owned();

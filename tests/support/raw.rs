@@ -120,8 +120,8 @@ impl Client {
         frame
     }
 
-    /// Everything sent before is carried out, and everything that was then waiting for this client is here. A command, since a pong may
-    /// overtake events.
+    /// Everything sent before is carried out, and everything that was then waiting for this client is here. A command,
+    /// since a pong may overtake events.
     pub(crate) async fn sync(&mut self) {
         self.get("ack", json!({"seq": 0}), "ack").await;
     }

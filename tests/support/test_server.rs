@@ -129,7 +129,8 @@ impl TestServer {
         let mut stream = self.tls().await;
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = Vec::new();
-        // After a refused upgrade the end comes without TLS's own farewell; the length tells whether the answer is whole.
+        // After a refused upgrade the end comes without TLS's own farewell; the length tells whether the answer is
+        // whole.
         let _ = soon("the end of an HTTP answer", stream.read_to_end(&mut answer)).await;
         String::from_utf8(answer).unwrap()
     }

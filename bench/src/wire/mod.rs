@@ -1,4 +1,5 @@
-//! What goes over the WebSocket: one file a protocol. The generator knows members, rooms and payloads; a [`Wire`] puts them into words.
+//! What goes over the WebSocket: one file a protocol. The generator knows members, rooms and payloads; a [`Wire`] puts
+//! them into words.
 
 mod mqtt;
 mod nats;

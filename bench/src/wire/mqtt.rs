@@ -1,6 +1,7 @@
 //! MQTT 3.1.1 at most once, in binary frames (OASIS MQTT 3.1.1 §6). A member is a topic, and so is a room.
 //!
-//! This version has no way to leave out the sender: a room's first member, which sends the fan-outs, does not subscribe to its room.
+//! This version has no way to leave out the sender: a room's first member, which sends the fan-outs, does not subscribe
+//! to its room.
 
 use super::{Frames, Outgoing, Sink, To, Wire};
 use crate::shape::Plan;

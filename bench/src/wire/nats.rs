@@ -1,4 +1,5 @@
-//! The NATS client protocol in binary frames, for nats-server's WebSocket port. A member is a subject, and so is a room.
+//! The NATS client protocol in binary frames, for nats-server's WebSocket port. A member is a subject, and so is a
+//! room.
 
 use super::{Frames, Outgoing, Sink, To, Wire};
 use crate::shape::Plan;

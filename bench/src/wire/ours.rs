@@ -15,7 +15,8 @@ const PUBLIC_KEY: &str = include_str!("public_key.pem");
 const ROOMS_AT_ONCE: usize = 32;
 /// Members that enter one room at a time.
 const JOINS_AT_ONCE: usize = 8;
-/// A packet for more recipients than fit into this many bytes becomes several, as with any client: `frame_bytes` is 1 MiB by default.
+/// A packet for more recipients than fit into this many bytes becomes several, as with any client: `frame_bytes` is 1
+/// MiB by default.
 const PACKET_BYTES: usize = 1_000_000;
 /// How a delivered message starts.
 const MESSAGE: &[u8] = br#"{"cmd":"send-message","#;

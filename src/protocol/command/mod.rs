@@ -1,7 +1,8 @@
 //! Commands: what a client asks of the server.
 //!
-//! A frame is `{"cmd": NAME, "id"?: ID, "data"?: {…}}`. Reading borrows from the frame; what members send each other (`content`,
-//! `shared`) stays the JSON text that it is ([`RawString`]), so that it can be handed on without being decoded. Unknown fields are ignored.
+//! A frame is `{"cmd": NAME, "id"?: ID, "data"?: {…}}`. Reading borrows from the frame; what members send each other
+//! (`content`, `shared`) stays the JSON text that it is ([`RawString`]), so that it can be handed on without being
+//! decoded. Unknown fields are ignored.
 
 mod data;
 mod fast;
@@ -93,7 +94,8 @@ fn room_of(data: &str) -> Option<RoomId> {
     serde_json::from_str::<Named>(data).ok().map(|named| named.room_id)
 }
 
-/// Which field is missing or doubled. Only these two messages are made of our own names; the others may quote the client.
+/// Which field is missing or doubled. Only these two messages are made of our own names; the others may quote the
+/// client.
 fn named_field(error: &serde_json::Error) -> Option<String> {
     let text = error.to_string();
     let rest = text.strip_prefix("missing field `").or_else(|| text.strip_prefix("duplicate field `"))?;

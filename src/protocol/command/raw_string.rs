@@ -10,7 +10,8 @@ use serde_json::value::RawValue;
 pub struct RawString<'a>(&'a str);
 
 impl<'a> RawString<'a> {
-    /// `None` when the JSON is not a string, or its escapes leave a lone surrogate: many readers would refuse the frame around it.
+    /// `None` when the JSON is not a string, or its escapes leave a lone surrogate: many readers would refuse the frame
+    /// around it.
     pub fn new(json: &'a RawValue) -> Option<Self> {
         let text = json.get();
         let sound =

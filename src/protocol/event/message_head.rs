@@ -25,7 +25,8 @@ impl MessageHead {
         Self(head.into())
     }
 
-    /// The parts of the event's text: written one after the other they are the frame. `content` and `shared` are JSON strings.
+    /// The parts of the event's text: written one after the other they are the frame. `content` and `shared` are JSON
+    /// strings.
     pub fn parts<'a>(&'a self, content: RawString<'a>, shared: Option<RawString<'a>>) -> [&'a [u8]; 5] {
         let (comma, shared) = match shared {
             Some(shared) => (&br#","shared":"#[..], shared.get().as_bytes()),

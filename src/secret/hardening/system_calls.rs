@@ -1,7 +1,8 @@
 //! The system calls that a relay never needs: they fail with `EPERM`.
 //!
-//! What is not listed is allowed. A list of what is allowed would change with every version of the C library, and a mistake in it
-//! would end rooms; what is listed here is what an intruder wants: other programs, other processes, files, the kernel's rare corners.
+//! What is not listed is allowed. A list of what is allowed would change with every version of the C library, and a
+//! mistake in it would end rooms; what is listed here is what an intruder wants: other programs, other processes,
+//! files, the kernel's rare corners.
 
 use std::collections::BTreeMap;
 
@@ -119,7 +120,8 @@ const FOR_SOCKETS_HERE: &[c_long] = &[libc::SYS_rename, libc::SYS_unlink, libc::
 #[cfg(not(target_arch = "x86_64"))]
 const FOR_SOCKETS_HERE: &[c_long] = &[];
 
-/// Puts the filter in force for this thread and those that it makes. `sockets`: local sockets may be put in their place.
+/// Puts the filter in force for this thread and those that it makes. `sockets`: local sockets may be put in their
+/// place.
 pub(super) fn filter(sockets: bool) -> Result<String, String> {
     let program = program(sockets).map_err(|error| error.to_string())?;
     apply_filter(&program).map_err(|error| error.to_string())?;

@@ -239,7 +239,8 @@ fn is_visibility(before: &[(Token, usize)]) -> bool {
     }
 }
 
-/// Reads a tree of `use` up to the sign that ends it; returns where that stands. A leaf is a path and the name it brings in.
+/// Reads a tree of `use` up to the sign that ends it; returns where that stands. A leaf is a path and the name it
+/// brings in.
 fn tree(
     tokens: &[(Token, usize)],
     mut at: usize,

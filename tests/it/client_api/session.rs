@@ -1,4 +1,5 @@
-//! The session of the document, line by line, against a server in this process. What is sealed in it is sealed and opened for real.
+//! The session of the document, line by line, against a server in this process. What is sealed in it is sealed and
+//! opened for real.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -163,7 +164,8 @@ async fn play() {
             if what == "!" {
                 assert_eq!(rest, "cut", "{line}");
                 drop(sockets.remove(who));
-                // Without this the server might not have seen the cut yet and take the next message for one that reached bob.
+                // Without this the server might not have seen the cut yet and take the next message for one that
+                // reached bob.
                 while server.relay.stats().away == 0 {
                     tokio::task::yield_now().await;
                 }

@@ -1,5 +1,5 @@
-//! The worked example: its values are those of the test vectors, and each step follows from the one before. The steps are made here
-//! from the cryptographic library alone, as a client author would.
+//! The worked example: its values are those of the test vectors, and each step follows from the one before. The steps
+//! are made here from the cryptographic library alone, as a client author would.
 
 use std::fs;
 
@@ -48,7 +48,8 @@ fn hkdf(salt: &[u8], ikm: &[u8], info: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Takes `H ‖ nonce ‖ ciphertext` apart and opens it; the nonce, the padded plaintext, and what is left without padding.
+/// Takes `H ‖ nonce ‖ ciphertext` apart and opens it; the nonce, the padded plaintext, and what is left without
+/// padding.
 fn open(sealed: &[u8], key: &[u8], aad: &[u8]) -> (Vec<u8>, usize, Vec<u8>) {
     let (nonce, mut inside) = (sealed[5..17].to_vec(), sealed[17..].to_vec());
     let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).unwrap());

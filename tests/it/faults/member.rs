@@ -1,4 +1,5 @@
-//! A member that talks as long as it is told to, comes back whenever its connection breaks, and remembers everything that it was told.
+//! A member that talks as long as it is told to, comes back whenever its connection breaks, and remembers everything
+//! that it was told.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::SocketAddr;
@@ -223,8 +224,8 @@ impl Member {
         }
     }
 
-    /// A connection that has taken up the session. Tokens are tried newest first, since a `resume` without an answer may have been carried
-    /// out; and twice, since it may be carried out meanwhile.
+    /// A connection that has taken up the session. Tokens are tried newest first, since a `resume` without an answer
+    /// may have been carried out; and twice, since it may be carried out meanwhile.
     async fn come_back(&mut self, shared: &Shared) -> Result<Line, Broken> {
         let (mut line, hello) = Line::open(self.way, &self.tls).await?;
         self.tokens.insert(0, hello["resume_token"].as_str().unwrap().to_owned());

@@ -1,5 +1,5 @@
-//! What can happen to bytes between a client and the server: a TCP proxy that breaks every connection in one of many ways, at a byte and
-//! in a way that its seed decides.
+//! What can happen to bytes between a client and the server: a TCP proxy that breaks every connection in one of many
+//! ways, at a byte and in a way that its seed decides.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

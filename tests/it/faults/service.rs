@@ -59,7 +59,8 @@ impl Service {
         Self { folder, notices: Arc::new(notices), socket, address }
     }
 
-    /// Starts a process; with the service's socket, as systemd passes it: descriptor 3, with its number and the process's id in the environment.
+    /// Starts a process; with the service's socket, as systemd passes it: descriptor 3, with its number and the
+    /// process's id in the environment.
     fn start(&self, activated: bool) -> Main {
         let program = env!("CARGO_BIN_EXE_subrosa");
         let serve = format!("exec '{program}' serve --listen 127.0.0.1:0 --takeover takeover");
@@ -167,7 +168,8 @@ impl Drop for Elsewhere {
     }
 }
 
-/// Neither hands over to another user nor takes over from one. Needs the right to start a process as another user; others skip it.
+/// Neither hands over to another user nor takes over from one. Needs the right to start a process as another user;
+/// others skip it.
 #[tokio::test]
 async fn another_user_takes_nothing_over() {
     const NOBODY: u32 = 65_534;

@@ -163,7 +163,8 @@ async fn a_successor_that_hangs_is_not_waited_for() {
     let chain = Chain::with(&[], Some(Duration::from_millis(500))).await;
     let mut company = Company::gather(&chain).await;
     for step in STEPS {
-        // On a busy machine the old server's patience may end before the successor has come so far; then it begins again.
+        // On a busy machine the old server's patience may end before the successor has come so far; then it begins
+        // again.
         let mut stream = loop {
             let path = chain.path.clone();
             let come = tokio::task::spawn_blocking(move || successor(&path, step)).await.unwrap();
@@ -256,7 +257,8 @@ fn is_socket(entry: &std::fs::DirEntry) -> bool {
     std::os::unix::fs::FileTypeExt::is_socket(&entry.file_type().unwrap())
 }
 
-/// A new process that cannot put its own socket at the path finds out before it serves, not after the old one has ended.
+/// A new process that cannot put its own socket at the path finds out before it serves, not after the old one has
+/// ended.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_successor_that_could_not_be_succeeded_does_not_take_over() {
     let chain = Chain::start(&[]).await;

@@ -43,8 +43,8 @@ fn held(process: u32) {
     }
 }
 
-/// Alice and Bob talk in a room where everything is a canary, until it ends: what is found in each of them then, and in all while it
-/// is open.
+/// Alice and Bob talk in a room where everything is a canary, until it ends: what is found in each of them then, and in
+/// all while it is open.
 fn conversation(program: &Path) -> (Canaries, [usize; 2], [Found; 2]) {
     let stage = Stage::start(&[]);
     let mut canaries = Canaries::default();

@@ -12,7 +12,8 @@ use rsa::pkcs8::der::{Encode, asn1::UintRef};
 
 /// The mask that the tests' clients use, so that a payload is known again before it is unmasked.
 pub(crate) const MASK: [u8; 4] = [0x17, 0x2a, 0x99, 0x04];
-/// Bytes of a canary that are looked for together: enough never to stand somewhere by chance, little enough to find half-wiped ones.
+/// Bytes of a canary that are looked for together: enough never to stand somewhere by chance, little enough to find
+/// half-wiped ones.
 const PIECE: usize = 16;
 /// Bytes that are read from the process at once.
 const CHUNK: usize = 1 << 20;

@@ -15,7 +15,8 @@ use crate::support::raw::{Wire, upgrade_request};
 use crate::support::test_server::folder;
 use crate::support::tls::{TLS13, tls_to, trusting};
 
-/// The program under test: a release build where `./check` names its folder, else the one that was built with this test.
+/// The program under test: a release build where `./check` names its folder, else the one that was built with this
+/// test.
 pub(crate) fn program(name: &str) -> PathBuf {
     let own = Path::new(env!("CARGO_BIN_EXE_subrosa"));
     let folder = std::env::var_os("SUBROSA_UNDER_TEST").map_or(own.parent().unwrap().to_owned(), PathBuf::from);

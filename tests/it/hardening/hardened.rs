@@ -1,7 +1,8 @@
-//! Hardens itself like a server, and then tries every system call that SECURITY.md says a server gave up. It prints the name of each call that the
-//! kernel did not refuse with `EPERM`, and at last `done`.
+//! Hardens itself like a server, and then tries every system call that SECURITY.md says a server gave up. It prints the
+//! name of each call that the kernel did not refuse with `EPERM`, and at last `done`.
 //!
-//! The list stands here once more on purpose: a call that is missing in the program's own list must not be missing here, too.
+//! The list stands here once more on purpose: a call that is missing in the program's own list must not be missing
+//! here, too.
 #![allow(unsafe_code, reason = "the system calls are made as an intruder would make them")]
 #![allow(clippy::print_stdout, reason = "the test reads it")]
 
@@ -56,8 +57,8 @@ fn main() {
         if !hardened && !HARMLESS.contains(name) {
             continue;
         }
-        // A call that goes through must do no harm: minus one is no pointer, no size, no descriptor, and leaves a user id as it is.
-        // SAFETY: refused, or without effect on the memory of this process.
+        // A call that goes through must do no harm: minus one is no pointer, no size, no descriptor, and leaves a user
+        // id as it is. SAFETY: refused, or without effect on the memory of this process.
         let result = unsafe { syscall(*number, -1, -1, -1, -1, -1, -1) };
         if result == 0 && name.ends_with("fork") {
             // The process that should not exist.

@@ -153,8 +153,8 @@ fn a_former_owner_cannot_fork_the_chain_even_with_the_servers_help() {
     assert!(alarms(&stage.name_owner("second")).is_empty());
     let first = stage.second.rekey_with(&bob, "second", 1, secret(1), &chain.to_bytes());
     assert!(alarms(&stage.give(first)).is_empty());
-    // The creator signs another hand-over in the place of the one to `second`, and from there one to itself. The chain is
-    // one longer than the present one, every signature is good, and the server names the creator the owner.
+    // The creator signs another hand-over in the place of the one to `second`, and from there one to itself. The chain
+    // is one longer than the present one, every signature is good, and the server names the creator the owner.
     let (creator, third) = (&stage.creator.identity, identity());
     let fork = OwnerChain::new(root).handed_to(creator, *third.verifying_key()).unwrap();
     let fork = fork.handed_to(&third, root).unwrap();

@@ -342,7 +342,8 @@ fn the_soft_limit_on_open_files_is_raised_and_a_low_hard_one_is_told() {
     assert_eq!(files.split_whitespace().skip(3).take(2).collect::<Vec<_>>(), ["512", "512"]);
 }
 
-/// Whatever waits at a socket stays there when it cannot be accepted: asking again at once would take a whole processor and fill the log.
+/// Whatever waits at a socket stays there when it cannot be accepted: asking again at once would take a whole processor
+/// and fill the log.
 #[test]
 fn a_server_out_of_files_rests_at_both_of_its_sockets() {
     let folder = folder();

@@ -1,7 +1,8 @@
-//! Test vectors of the sealed rooms, in JSON, for this client and all others. README.md beside this file explains the format.
+//! Test vectors of the sealed rooms, in JSON, for this client and all others. README.md beside this file explains the
+//! format.
 //!
-//! `make` builds every case from a fixed seed and states what must come out; `run` puts the files through the crate. A difference between
-//! what `make` builds and the files fails the test; `UPDATE_VECTORS=1` writes them anew.
+//! `make` builds every case from a fixed seed and states what must come out; `run` puts the files through the crate. A
+//! difference between what `make` builds and the files fails the test; `UPDATE_VECTORS=1` writes them anew.
 mod keys;
 mod make;
 mod make_invites;
