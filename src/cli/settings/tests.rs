@@ -87,6 +87,14 @@ fn flags_override_the_environment_and_the_environment_overrides_the_file() {
 }
 
 #[test]
+fn the_file_of_the_systemd_service_is_valid() {
+    let settings = resolve(&["--config", concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/subrosa.toml")], &[]).unwrap();
+    assert_eq!(settings.identity, Some(("/etc/subrosa/cert.pem".into(), "/etc/subrosa/key.pem".into())));
+    assert_eq!(settings.takeover.as_deref(), Some(Path::new("/run/subrosa/takeover")));
+    assert!(settings.require_hardening);
+}
+
+#[test]
 fn a_file_is_refused_with_line_and_key() {
     let cases = [
         ("listn = '127.0.0.1:1'", "FILE, line 1, listn: there is no such key; known are listen, cert,"),
