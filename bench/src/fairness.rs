@@ -25,7 +25,7 @@ const FIRST_S: f64 = 0.02;
 /// How often it is looked whether the flood has begun.
 const LOOK_UP: Duration = Duration::from_millis(50);
 /// How much less the flood's thread gets of a processor that both want (as with `nice`).
-const GIVE_WAY: i32 = 10;
+pub(super) const GIVE_WAY: i32 = 10;
 
 /// What the moderate room felt.
 #[derive(Clone, Debug, serde::Serialize)]

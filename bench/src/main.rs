@@ -9,11 +9,14 @@
 //! One thread and one epoll carry all members. The figure that counts is the server's CPU time per delivered message: it holds also
 //! where the generator is what cannot go faster. Servers prove themselves with a pinned key, here as everywhere.
 
+mod absent;
+mod client;
 mod connection;
 mod fairness;
 mod floor;
 mod frame;
 mod generator;
+mod hostile;
 mod idle;
 mod load;
 mod process;
@@ -35,6 +38,7 @@ use subrosa::client::{Pin, pinned_config};
 
 use fairness::measure as measure_fairness;
 use generator::{Destination, Generator};
+use hostile::Attack;
 use load::Load;
 use process::{Memory, Usage};
 use progress::Progress;
@@ -114,6 +118,9 @@ struct Bench {
     /// Its process on this machine, whose CPU time and memory are measured.
     #[arg(long, value_name = "PID", requires = "server")]
     pid: Option<u32>,
+    /// With `--shape hostile`: these attacks alone. By default all of them.
+    #[arg(long = "attack", value_name = "ATTACK", value_enum, value_delimiter = ',')]
+    attacks: Vec<Attack>,
     /// Runs these too, in turn, and shows how they compare.
     #[arg(long, value_name = "RELAY", value_enum, value_delimiter = ',')]
     compare: Vec<Relay>,
@@ -151,6 +158,9 @@ impl Bench {
         let plan = self.sizes.plan();
         let mut progress = Progress::on_terminal();
         self.prepare(&plan)?;
+        if plan.shape == Shape::Hostile {
+            return self.hostile(&plan, &mut progress);
+        }
         let rounds = self.rounds.unwrap_or(if self.compare.is_empty() { 1 } else { COMPARED_ROUNDS });
         let relays: Vec<_> = std::iter::once(Relay::Subrosa).chain(self.compare.iter().copied()).collect();
         let mut reports = Vec::new();
@@ -168,6 +178,44 @@ impl Bench {
         }
         let reports = Reports::new(&reports);
         if self.json { say(&format_args!("{}\n", reports.to_json())) } else { say(&reports.to_table()) }
+    }
+
+    /// Every attack against a server of its own, which has the limits of a host.
+    fn hostile(&self, plan: &Plan, progress: &mut Progress) -> Result<(), Failure> {
+        if self.server.is_some() || !self.compare.is_empty() {
+            return Err("--shape hostile starts the servers that it attacks; leave --server and --compare away".into());
+        }
+        let attacks = if self.attacks.is_empty() { Attack::value_variants() } else { &self.attacks[..] };
+        let mut rows = Vec::new();
+        for attack in attacks {
+            progress.label(format!("{attack:?}:"));
+            let running = Start { guarded: true, ..self.start() }.start(Relay::Subrosa, plan)?;
+            let destination = self.destination(&running)?;
+            let takeover = running.takeover().ok_or("the server has no take-over socket")?;
+            rows.push(hostile::measure(*attack, plan, &running, takeover, &destination, progress)?);
+            progress.clear();
+        }
+        if self.json { say(&format_args!("{}\n", serde_json::to_string(&rows)?)) } else { say(&hostile::table(&rows)) }
+    }
+
+    fn start(&self) -> Start {
+        Start {
+            program: self.program.clone(),
+            cpu: self.server_cpu,
+            own_cpu: self.generator_cpu,
+            workers: self.workers,
+            limits: self.limits.clone(),
+            guarded: false,
+        }
+    }
+
+    fn destination(&self, running: &Running) -> Result<Destination, Failure> {
+        let groups: &[NamedGroup] = match self.key_exchange {
+            KeyExchange::Hybrid => &[NamedGroup::X25519MLKEM768, NamedGroup::X25519],
+            KeyExchange::X25519 => &[NamedGroup::X25519],
+        };
+        let tls = pinned_config(running.pin, groups)?;
+        Ok(Destination { address: running.address, tls, at_once: self.handshakes as usize })
     }
 
     /// Descriptors and processor of this process.
@@ -190,23 +238,9 @@ impl Bench {
     fn one(&self, relay: Relay, plan: &Plan, progress: &mut Progress) -> Result<Report, Failure> {
         let running = match (self.server, self.pin) {
             (Some(address), Some(pin)) if relay == Relay::Subrosa => Running::existing(address, pin, self.pid),
-            _ => {
-                let start = Start {
-                    program: self.program.clone(),
-                    cpu: self.server_cpu,
-                    own_cpu: self.generator_cpu,
-                    workers: self.workers,
-                    limits: self.limits.clone(),
-                };
-                start.start(relay, plan)?
-            }
+            _ => self.start().start(relay, plan)?,
         };
-        let groups: &[NamedGroup] = match self.key_exchange {
-            KeyExchange::Hybrid => &[NamedGroup::X25519MLKEM768, NamedGroup::X25519],
-            KeyExchange::X25519 => &[NamedGroup::X25519],
-        };
-        let tls = pinned_config(running.pin, groups)?;
-        let destination = Destination { address: running.address, tls, at_once: self.handshakes as usize };
+        let destination = self.destination(&running)?;
         let (figures, mut set_up) = measure(plan, &running, &destination, progress)?;
         let memory = running.pid.and_then(Memory::of);
         set_up.memory_kib = memory.map(|memory| memory.resident_kib);
@@ -224,6 +258,12 @@ fn measure(
     let mut set_up = SetUp::new(plan.connections());
     if matches!(plan.shape, Shape::Fairness | Shape::FloodFanout) {
         return Ok((Figures::Fairness(measure_fairness(plan, running, destination, progress)?), set_up));
+    }
+    if plan.shape == Shape::Absent {
+        if running.relay != Relay::Subrosa {
+            return Err(format!("{} has no sessions that survive their connection", running.relay.name()).into());
+        }
+        return Ok((Figures::Absent(absent::measure(plan, destination, running.pid, progress)?), set_up));
     }
     let mut generator = Generator::new(destination.clone(), running.relay.wire(plan, 0))?;
     if plan.shape == Shape::Idle {

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value};
 
+use super::absent::AbsentFigures;
 use super::fairness::FairnessFigures;
 use super::idle::IdleFigures;
 use super::load::LoadFigures;
@@ -17,6 +18,7 @@ pub(super) enum Figures {
     Load(LoadFigures),
     Idle(IdleFigures),
     Fairness(FairnessFigures),
+    Absent(AbsentFigures),
 }
 
 /// One run against one server.
@@ -75,7 +77,7 @@ const GIVEN: [&str; 14] = [
     "warmup_s",
 ];
 /// Figures in the order in which people want to know them, with what a table calls them.
-const FIGURES: [(&str, &str); 38] = [
+const FIGURES: [(&str, &str); 46] = [
     ("delivered_per_s", "delivered messages/s"),
     ("mbytes_per_s", "delivered MB/s"),
     ("server_cpu_us_per_message", "server CPU, µs/message"),
@@ -98,6 +100,14 @@ const FIGURES: [(&str, &str); 38] = [
     ("touched_kib_per_connection", "  after a message over each"),
     ("touched", "  such messages"),
     ("idle_cpu_percent", "idle, % of a processor"),
+    ("absent", "sessions that were away"),
+    ("kib_per_absent", "memory, KiB/absent session"),
+    ("return_s", "return of all, s"),
+    ("returned_per_s", "returns/s"),
+    ("return_ms_p50", "one return p50, ms"),
+    ("return_ms_p99", "one return p99, ms"),
+    ("cpu_ms_per_return", "server CPU, ms/return"),
+    ("not_resumed", "sessions not resumed"),
     ("quiet_us_p50", "p50 without flood, µs"),
     ("quiet_us_p99", "p99 without flood, µs"),
     ("quiet_us_max", "longest without flood, µs"),
@@ -116,7 +126,8 @@ const FIGURES: [(&str, &str); 38] = [
     ("closed", "connections lost"),
 ];
 /// The figure by which relays are compared: of those that a shape has, the first.
-const DECISIVE: [&str; 4] = ["server_cpu_us_per_message", "kib_per_connection", "p99_ratio", "delivered_per_s"];
+const DECISIVE: [&str; 5] =
+    ["server_cpu_us_per_message", "kib_per_connection", "kib_per_absent", "p99_ratio", "delivered_per_s"];
 
 /// All runs of a call.
 pub(super) struct Reports(Vec<(Relay, Map<String, Value>)>);
@@ -325,9 +336,21 @@ mod tests {
             idle_cpu_percent: None,
             closed: 0,
         };
+        let absent = AbsentFigures {
+            absent: 0,
+            empty_kib: None,
+            kib_per_absent: None,
+            return_s: 0.0,
+            returned_per_s: 0.0,
+            return_ms_p50: 0.0,
+            return_ms_p99: 0.0,
+            cpu_ms_per_return: None,
+            not_resumed: 0,
+        };
         let plan = crate::shape::tests::plan("");
         let mut shown = std::collections::HashSet::new();
-        for figures in [Figures::Load(load), Figures::Idle(idle), Figures::Fairness(fairness)] {
+        for figures in [Figures::Load(load), Figures::Idle(idle), Figures::Fairness(fairness), Figures::Absent(absent)]
+        {
             let set_up = SetUp { handshakes_per_s: Some(0.0), cpu_ms_per_handshake: Some(0.0), ..SetUp::new(1) };
             let report = Report { relay: Relay::Floor, plan: plan.clone(), set_up, figures };
             let Value::Object(fields) = serde_json::to_value(report).unwrap() else { panic!("no object") };

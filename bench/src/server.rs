@@ -63,12 +63,19 @@ pub(super) struct Running {
     pub(super) pid: Option<u32>,
     /// Ends with this.
     _process: Option<Process>,
+    /// Where a guarded server keeps its take-over socket.
+    folder: Option<Folder>,
 }
 
 impl Running {
+    /// The take-over socket of a guarded server.
+    pub(super) fn takeover(&self) -> Option<PathBuf> {
+        self.folder.as_ref().map(Folder::socket)
+    }
+
     /// A server that somebody else started.
     pub(super) fn existing(address: SocketAddr, pin: Pin, pid: Option<u32>) -> Self {
-        Self { relay: Relay::Subrosa, address, pin, pid, _process: None }
+        Self { relay: Relay::Subrosa, address, pin, pid, _process: None, folder: None }
     }
 }
 
@@ -94,6 +101,8 @@ pub(super) struct Start {
     pub(super) workers: usize,
     /// Further `--limit` of `serve`.
     pub(super) limits: Vec<String>,
+    /// With the limits of a host and a take-over socket, instead of limits that a load does not meet.
+    pub(super) guarded: bool,
 }
 
 impl Start {
@@ -107,7 +116,7 @@ impl Start {
         let pin: Pin = identity.pin().parse()?;
         let (cert, key) = (folder.0.join(DEV_CERT), folder.0.join(DEV_KEY));
         let (command, port) = match relay {
-            Relay::Subrosa => (self.subrosa(plan, &cert, &key)?, None),
+            Relay::Subrosa => (self.subrosa(plan, &cert, &key, &folder)?, None),
             Relay::Floor => (floor(&cert, &key)?, None),
             Relay::Nats => nats(&folder, &cert, &key)?,
             Relay::Mosquitto => mosquitto(&folder, &cert, &key)?,
@@ -117,9 +126,10 @@ impl Start {
             Some(port) => wait_for_port(port, &mut process)?,
             None => told_address(&mut process)?,
         };
-        // From here on the server has what it needs in memory, and the folder goes.
+        // From here on the server has what it needs in memory, and the folder goes unless its socket is there.
         let pid = Some(process.0.id());
-        Ok(Running { relay, address, pin, pid, _process: Some(process) })
+        let folder = self.guarded.then_some(folder);
+        Ok(Running { relay, address, pin, pid, _process: Some(process), folder })
     }
 
     fn spawn(&self, relay: Relay, mut command: Command) -> Result<Process, Failure> {
@@ -152,7 +162,7 @@ impl Start {
         Ok(program)
     }
 
-    fn subrosa(&self, plan: &Plan, cert: &Path, key: &Path) -> Result<Command, Failure> {
+    fn subrosa(&self, plan: &Plan, cert: &Path, key: &Path, folder: &Folder) -> Result<Command, Failure> {
         let mut command = Command::new(self.program()?);
         command.arg("serve").args(["--listen", "127.0.0.1:0", "--workers", &self.workers.to_string()]);
         command.arg("--cert").arg(cert).arg("--key").arg(key);
@@ -169,6 +179,10 @@ impl Start {
             "first_command_s=3600".to_owned(),
             format!("members_per_room={members}"),
         ];
+        if self.guarded {
+            command.arg("--takeover").arg(folder.socket());
+        }
+        let raised = if self.guarded { &[][..] } else { &raised[..] };
         for limit in raised.iter().chain(&self.limits) {
             command.args(["--limit", limit]);
         }
@@ -260,6 +274,10 @@ impl Folder {
         let path = std::env::temp_dir().join(format!("subrosa-bench-{:032x}", rand::random::<u128>()));
         std::fs::DirBuilder::new().mode(0o700).create(&path)?;
         Ok(Self(path))
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.0.join("takeover")
     }
 
     fn file(&self, name: &str, content: &str) -> Result<PathBuf, Failure> {

@@ -22,6 +22,10 @@ pub(super) enum Shape {
     Fairness,
     /// One room at a moderate rate, alone and then beside fan-outs in a very large room.
     FloodFanout,
+    /// A calm room of 5 members at 20 messages a second, alone and then under attack from one address.
+    Hostile,
+    /// Members that lose their connections: memory of each absent session, and the return of all.
+    Absent,
 }
 
 /// The work on which relays are compared.
@@ -133,6 +137,8 @@ impl Sizes {
                 shape @ Shape::Rate => (shape, 100, 1, 10, 256, 64, 5_000.0),
                 shape @ Shape::Idle => (shape, 10, 1_000, 1, 256, 1, 0.0),
                 shape @ Shape::Fairness => (shape, 100, 1, 10, 256, 64, 500.0),
+                shape @ Shape::Hostile => (shape, 5, 1, 5, 256, 64, 20.0),
+                shape @ Shape::Absent => (shape, 10, 1_000, 1, 256, 1, 0.0),
                 shape @ Shape::FloodFanout => (shape, 10_000, 1, 1, 256, 1, 500.0),
             },
             Some(Preset::S1) => (Shape::Unicast, 100, 1, 10, 256, 64, 0.0),

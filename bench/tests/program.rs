@@ -72,6 +72,28 @@ fn measures_members_that_do_nothing_and_a_room_beside_a_flood() {
 }
 
 #[test]
+fn measures_sessions_that_are_away_and_their_return() {
+    let report = report(&["--shape", "absent", "--members", "4", "--rooms", "3"]);
+    assert_eq!((&report["absent"], &report["not_resumed"]), (&12.into(), &0.into()));
+    assert!(number(&report, "returned_per_s") > 0.0 && number(&report, "kib_per_absent") >= 0.0, "{report}");
+    assert!(number(&report, "return_ms_p50") <= number(&report, "return_ms_p99"), "{report}");
+}
+
+#[test]
+fn measures_a_calm_room_under_attack() {
+    let attacks = ["list-members", "rooms", "small-events", "descriptors"];
+    let list = attacks.join(",");
+    let rows = report(&["--shape", "hostile", "--attack", &list, "--duration", "1", "--warmup", "0.1"]);
+    let rows = rows.as_array().unwrap();
+    assert_eq!(rows.iter().map(|row| row["attack"].as_str().unwrap()).collect::<Vec<_>>(), attacks);
+    for row in rows {
+        assert!(number(row, "alone_us_p50") > 0.0 && number(row, "attacked_us_max") > 0.0, "{row}");
+        assert!(number(row, "steps") > 0.0 && row["lost"] == 0, "{row}");
+        assert!(number(row, "memory_peak_kib") >= number(row, "memory_before_kib"), "{row}");
+    }
+}
+
+#[test]
 fn compares_with_the_floor_in_turn() {
     let report =
         report(&["--members", "4", "--senders", "1", "--duration", "0.2", "--compare", "floor", "--rounds", "2"]);
