@@ -1,19 +1,19 @@
 //! Subrosa: a private, ephemeral room server, its Rust client, and the end-to-end scheme between them.
 //!
-//! The modules stand in the order in which they may use each other, ground floor first:
+//! A module may use only the modules above it in this list:
 //!
 //! - `sync`: locking
 //! - [`secret`]: values that wipe themselves
-//! - [`protocol`]: what goes over the wire, as types
-//! - [`room`]: rooms, members, join keys and resume windows as pure data; time is passed in
-//! - [`relay`]: the shared state of a running server; carries out what a room decides
+//! - [`protocol`]: the frames of the protocol, as types
+//! - [`room`]: rooms, members, join keys and resume windows as pure data; the caller passes in the time
+//! - [`relay`]: the shared state of a running server; executes the decisions of rooms
 //! - [`server`]: sockets, TLS, HTTP and the event loops
-//! - [`sealed`]: end-to-end encryption; the server side never imports it
+//! - [`sealed`]: end-to-end encryption; the server never imports it
 //! - [`client`]: the Rust client
 //!
 //! The `subrosa` program (`src/main.rs` and `src/cli`) uses this library as any other program can. The feature `client`
-//! compiles the client, on every system; the feature `server` compiles room, relay and server, on Linux alone. Without
-//! features there is the end-to-end scheme.
+//! compiles the client, on every system; the feature `server` compiles room, relay and server, on Linux only. Without
+//! features the library contains the protocol and the end-to-end scheme.
 
 #[cfg(all(feature = "server", not(target_os = "linux")))]
 compile_error!(

@@ -2,7 +2,7 @@
 
 mod cli;
 
-/// Whatever is freed is wiped first, so that nothing of a room lingers in memory that the process no longer uses.
+/// Wipes memory before it is freed, so that no content of a room remains in memory that the process no longer uses.
 #[global_allocator]
 static ALLOCATOR: zeroizing_alloc::ZeroAlloc<std::alloc::System> = zeroizing_alloc::ZeroAlloc(std::alloc::System);
 

@@ -1,4 +1,4 @@
-//! `HOST[:PORT]`, as it stands in a URL (RFC 3986 §3.2): one grammar for addresses, invite links and origins.
+//! `HOST[:PORT]`, as in a URL (RFC 3986 §3.2): one grammar for addresses, invite links and origins.
 
 use std::fmt;
 use std::net::Ipv6Addr;
@@ -12,19 +12,19 @@ pub const MAX_HOST_BYTES: usize = 253;
 /// A host and a port.
 ///
 /// The host is 1 to [`MAX_HOST_BYTES`] ASCII letters, digits, hyphens and dots, or an IPv6 address. Only the characters
-/// are checked: whether there is such a name is for the resolver to say. Letters are kept in lower case, since host
-/// names do not differ by case.
+/// are checked; the resolver decides whether the name exists. Letters are stored in lower case, because host names do
+/// not depend on case.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Authority {
     host: String,
     port: u16,
 }
 
-/// Why a text is no authority.
+/// Why a text is not an authority.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuthorityError {
-    /// The host is neither a DNS name nor an IP address. In a text, an IPv6 address stands in brackets.
+    /// The host is neither a DNS name nor an IP address. In a text, an IPv6 address is in brackets.
     #[error("the host is neither a DNS name nor an IP address (write an IPv6 address in brackets)")]
     Host,
     /// The port is not a number from 1 to 65535.

@@ -1,7 +1,7 @@
 //! The closed tables: why a command is refused, why a connection is closed, why a member left, why a room ended.
 //!
-//! Each reason is one enum value that serves as code on the wire, as log field and as the row of a table in `Client-API.md`, which a test
-//! holds against these.
+//! Each reason is one enum value. It is the code in the protocol, a field in the log and a row of a table in
+//! `Client-API.md`. A test compares the tables with these values.
 
 use serde::{Deserialize, Serialize};
 
@@ -39,7 +39,8 @@ codes! {
         BadJson = "bad-json",
         /// The frame is binary; the protocol is text.
         BinaryFrame = "binary-frame",
-        /// The frame exceeds `frame_bytes` (or `first_frame_bytes` before the first membership); the connection is closed.
+        /// The frame exceeds `frame_bytes` (or `first_frame_bytes` before the first membership); the connection is
+        /// closed.
         TooLarge = "too-large",
         /// No command has this name.
         UnknownCommand = "unknown-command",
@@ -224,7 +225,8 @@ codes! {
         Window = "window",
         /// The server's memory for all windows was used up.
         Memory = "memory",
-        /// Many members came and went: a `members` event says who is in the room, and messages of members who left are missing.
+        /// Many members came and went: a `members` event says who is in the room, and messages of members who left are
+        /// missing.
         Members = "members",
     }
 }

@@ -1,9 +1,9 @@
-//! What goes over the wire, as types: frames, commands, events, codes and bounds. No state, no sockets.
+//! The protocol as types: frames, commands, events, codes and limits. No state, no sockets.
 //!
-//! A client's text frame is unwrapped by [`frame`], becomes a [`command::Request`] that borrows from the read buffer,
-//! and is answered by text that [`event`] writes. [`codes`] holds the closed tables of errors and close codes,
-//! [`limits`] every bound with its name and default. [`authority`] and [`pin`] say where a server is and which key it
-//! has. `Client-API.md` describes all of it for client authors.
+//! [`frame`] reads a client's text frame. It becomes a [`command::Request`], which borrows from the read buffer.
+//! [`event`] writes the answer. [`codes`] contains the tables of errors and close codes, and [`limits`] all limits with
+//! their names and defaults. [`authority`] and [`pin`] name a server's address and its key. `Client-API.md` describes
+//! all of it for client authors.
 
 pub mod authority;
 pub mod codes;
@@ -15,7 +15,7 @@ pub mod limits;
 pub mod pin;
 pub mod public_key;
 
-/// The version of the protocol that this library speaks, as told in `hello`.
+/// The version of the protocol that this library speaks; `hello` contains it.
 pub const VERSION: u32 = 1;
 
 /// The path of the WebSocket end point.

@@ -9,7 +9,7 @@ use crate::secret::{Tag, TagKey, Token};
 /// When a key stops working.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyLife {
-    /// As long as the room.
+    /// With the room.
     Room,
     /// At this time.
     Until(Millis),
@@ -68,12 +68,12 @@ impl JoinKeys {
         key.token.duplicate()
     }
 
-    /// Whether this is a living one-time key. Does not spend it.
+    /// Whether this is a valid one-time key. Does not spend it.
     pub fn opens_once(&self, tag: &Tag, token: &Token, now: Millis) -> bool {
         Self::opens(self.one_time.get(tag), token, now)
     }
 
-    /// Whether this is the living forever key.
+    /// Whether this is the valid forever key.
     pub fn opens_always(&self, tag: &Tag, token: &Token, now: Millis) -> bool {
         Self::opens(self.forever.as_ref().filter(|(own, _)| own == tag).map(|(_, key)| key), token, now)
     }
@@ -112,7 +112,7 @@ impl JoinKeys {
         *self = Self::default();
     }
 
-    /// Wipes the keys whose time is up.
+    /// Wipes the expired keys.
     pub fn expire(&mut self, now: Millis) {
         self.one_time.retain(|_, key| !key.life.is_over(now));
         self.forever.take_if(|(_, key)| key.life.is_over(now));
@@ -124,12 +124,12 @@ impl JoinKeys {
         one_time.chain(self.forever.as_ref().and_then(|(_, key)| key.life.end())).min()
     }
 
-    /// How many keys are held.
+    /// Number of keys.
     pub fn len(&self) -> usize {
         self.one_time.len() + usize::from(self.forever.is_some())
     }
 
-    /// Whether no key is held.
+    /// Whether there is no key.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

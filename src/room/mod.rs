@@ -1,7 +1,8 @@
 //! Rooms as pure data: members, join keys, and the windows that let a session outlive its connection.
 //!
-//! Nothing here knows of sockets, tasks or the clock: time is passed in as milliseconds since the server's start, and what a room decides is
-//! carried out by the relay. A [`Room`] holds for each member a handle of the relay's choosing.
+//! This module has no sockets, no tasks and no clock. The caller passes in the time as milliseconds since the server's
+//! start. The relay executes the decisions of a room. A [`Room`] stores one handle per member, whose type the relay
+//! chooses.
 
 mod keys;
 mod members;
@@ -16,7 +17,8 @@ pub use window::{Bounds, Change, Delivery, Kind, Origin, OutOfRange, Scope, Sour
 /// Milliseconds since the server's start.
 pub type Millis = u64;
 
-/// A moment of one server's time in that of another, which started at another moment. What was before its start is its start.
+/// Converts a time of one server into the time of another that started later or earlier. A time before its start
+/// becomes its start.
 pub fn shifted(at: Millis, by: i64) -> Millis {
     at.saturating_add_signed(by)
 }

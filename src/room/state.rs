@@ -1,7 +1,7 @@
-//! Rooms and windows in a form that can be handed to another process, and back.
+//! Rooms and windows in a form that can be sent to another process and read back.
 //!
-//! Times are those of the server that wrote them; whoever reads them shifts them into its own. What is written contains
-//! every secret of the room: it goes over a local socket to the same user's process, and nowhere else.
+//! Times are those of the server that wrote them; the reader converts them into its own. The data contains every secret
+//! of the room. It goes through a local socket to a process of the same user, and nowhere else.
 
 use std::collections::HashSet;
 
@@ -18,7 +18,8 @@ use crate::protocol::ids::{RoomId, UserId};
 use crate::protocol::public_key::PublicKey;
 use crate::secret::{Tag, TagKey, Token};
 
-/// The largest number of a place or an event that is believed: none has counted as far, and all can count on from there.
+/// The largest accepted number of a place or an event. No server has counted as far, and counting can continue from
+/// there.
 const MOST: u64 = u64::MAX / 2;
 
 /// A room.
@@ -95,7 +96,8 @@ impl RoomState {
         }
     }
 
-    /// The room; `handle` finds the handle of a session. `None` when a member's public key is none, or what is written contradicts itself.
+    /// The room; `handle` finds the handle of a session. `None` when a member's public key is none, or what is written
+    /// contradicts itself.
     pub fn into_room<H>(self, tags: &TagKey, shift: i64, handle: impl Fn(&MemberState) -> H) -> Option<Room<H>> {
         let mut keys = JoinKeys::default();
         for key in self.one_time {
@@ -172,7 +174,8 @@ enum EntryState {
     Mark(Change),
 }
 
-/// A frame's bytes. Most of a state is frames, and clients wait while they are written and read: so they are copied whole, not byte by byte.
+/// A frame's bytes. Most of a state is frames, and clients wait while they are written and read: so they are copied
+/// whole, not byte by byte.
 pub struct FrameState(TextFrame);
 
 impl FrameState {

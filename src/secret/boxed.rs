@@ -1,5 +1,5 @@
-//! Memory for the secrets that live long, on systems whose pages this library does not lock: an allocation that is
-//! wiped on drop.
+//! Memory for long-lived secrets, on systems on which this library cannot lock pages: an allocation that is wiped on
+//! drop.
 
 use zeroize::Zeroizing;
 
@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 pub struct Locked<const N: usize>(Box<Zeroizing<[u8; N]>>);
 
 impl<const N: usize> Locked<N> {
-    /// New secret bytes, which `fill` writes in their place; they are zero before.
+    /// New secret bytes. `fill` writes them in place; they are zero before.
     pub fn init(fill: impl FnOnce(&mut [u8; N])) -> Self {
         let mut secret = Self(Box::new(Zeroizing::new([0; N])));
         fill(&mut secret.0);

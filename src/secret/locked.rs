@@ -1,9 +1,9 @@
-//! Memory for the secrets that live long: pages of our own that are not swapped out, not dumped and not given to child
+//! Memory for long-lived secrets: our own pages, which are not swapped out, not dumped and not passed to child
 //! processes.
 //!
-//! A page holds many secrets, in slots of one size. A secret is wiped when it is dropped, and its slot is used again.
-//! Guard pages around every secret would cost three pages each, too much for thousands of members; what they protect
-//! against, running over the end of a buffer, safe Rust excludes.
+//! A page contains many secrets, in slots of one size. A secret is wiped when it is dropped, and its slot is used
+//! again. Guard pages around every secret would cost three pages each, which is too much for thousands of members. They
+//! protect against buffer overflows, which safe Rust excludes.
 #![allow(unsafe_code, reason = "pages are mapped, locked and cut into slots here; everything outside is safe")]
 
 use std::ptr::NonNull;
@@ -14,9 +14,9 @@ use zeroize::Zeroize;
 
 use crate::sync::lock;
 
-/// Bytes of a slot, and so the most that a secret can have.
+/// Size of a slot in bytes, and the maximum size of a secret.
 const SLOT: usize = 32;
-/// Bytes that are mapped at once: 2,048 slots. A limit of 8 MiB of locked memory, which is usual, holds 262,144
+/// Bytes that are mapped at once: 2,048 slots. The usual limit of 8 MiB of locked memory is enough for 262,144
 /// secrets.
 const CHUNK: usize = 64 * 1024;
 
@@ -28,18 +28,18 @@ unsafe impl Send for Slot {}
 // SAFETY: through a shared slot the memory can only be read.
 unsafe impl Sync for Slot {}
 
-/// The slots that nobody holds; all of them are zero.
+/// The free slots. All of them are zero.
 static FREE: Mutex<Vec<Slot>> = Mutex::new(Vec::new());
 
 /// `N` secret bytes, 32 at most, on a locked page. Wiped on drop, not cloneable, never printed.
 ///
-/// Beyond the system's limit on locked memory the page is an ordinary one, kept out of core dumps all the same.
+/// Beyond the system's limit on locked memory the page is not locked, but it is still kept out of core dumps.
 pub struct Locked<const N: usize>(Slot);
 
 impl<const N: usize> Locked<N> {
     const FITS: () = assert!(N <= SLOT, "a secret has 32 bytes at most");
 
-    /// New secret bytes, which `fill` writes in their place; they are zero before.
+    /// New secret bytes. `fill` writes them in place; they are zero before.
     pub fn init(fill: impl FnOnce(&mut [u8; N])) -> Self {
         const { Self::FITS };
         let mut secret = Self(take());
@@ -58,7 +58,7 @@ impl<const N: usize> Locked<N> {
         unsafe { self.0.0.cast::<[u8; N]>().as_mut() }
     }
 
-    /// Wipes the slot and adds it to the free ones; this is not used again.
+    /// Wipes the slot and adds it to the free slots. `self` is not used again.
     fn give_back(&mut self, free: &mut Vec<Slot>) {
         self.expose_mut().zeroize();
         free.push(Slot(self.0.0));

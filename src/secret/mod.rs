@@ -1,5 +1,5 @@
-//! What must not outlive its use, and what a process gives up so that nobody reads it: values that wipe themselves, memory that is neither
-//! swapped nor dumped, and the hardening of the whole process.
+//! Secrets: values that wipe themselves, memory that is neither swapped nor dumped, and the hardening of the whole
+//! process.
 
 #[cfg(feature = "server")]
 pub mod hardening;

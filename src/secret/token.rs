@@ -1,7 +1,8 @@
 //! Join keys and resume tokens: 24 random bytes, written as 32 characters of URL-safe base64.
 //!
-//! A token is found by its [`Tag`], a keyed hash under a key of this process: finding it takes the same time whether it exists or not,
-//! and however close a guess comes. Once found it is still compared as a whole, in constant time.
+//! The server looks up a token by its [`Tag`], a keyed hash under a key of this process. The time of the look-up
+//! therefore does not depend on the existence of the token or on the quality of a guess. After the look-up the server
+//! compares the whole token in constant time.
 
 use std::fmt;
 
@@ -19,7 +20,8 @@ pub const TOKEN_BYTES: usize = 24;
 /// Length of a written token in characters.
 pub const TOKEN_CHARS: usize = 32;
 
-/// A secret of 24 random bytes that admits the client that shows it, on a locked page. Wiped on drop, never printed, not cloneable.
+/// A secret of 24 random bytes, on a locked page. The server admits the client that shows it. Wiped on drop, never
+/// printed, not cloneable.
 pub struct Token(Locked<TOKEN_BYTES>);
 
 impl Token {
@@ -54,7 +56,7 @@ impl Token {
         self.0.expose().ct_eq(other.0.expose()).into()
     }
 
-    /// A second holder of the same secret, for the one place that must keep a key and also show it.
+    /// A copy of the secret, for the one place that must keep a key and also show it.
     pub fn duplicate(&self) -> Self {
         Self(Locked::init(|bytes| bytes.copy_from_slice(self.0.expose())))
     }
@@ -93,7 +95,8 @@ impl<'de> Deserialize<'de> for Token {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Tag([u8; 16]);
 
-/// The key under which this process files its tokens; random at start, or taken over from the process before. On a locked page.
+/// The key under which this process files its tokens; random at the start, or taken over from the previous process. On
+/// a locked page.
 pub struct TagKey(Locked<32>);
 
 impl TagKey {
@@ -104,19 +107,20 @@ impl TagKey {
         }))
     }
 
-    /// The key that another process had.
+    /// The key of another process.
     pub fn from_seed(seed: &[u8; 32]) -> Self {
         Self(Locked::init(|own| own.copy_from_slice(seed)))
     }
 
-    /// What makes the same key in another process.
+    /// The bytes that make the same key in another process.
     pub fn seed(&self) -> &[u8; 32] {
         self.0.expose()
     }
 
     /// The tag of a token.
     pub fn tag(&self, token: &Token) -> Tag {
-        // The prepared key is made for each tag, under a microsecond, so that it lies in ordinary memory no longer than that.
+        // The prepared key is made for each tag, under a microsecond, so that it lies in ordinary memory no longer than
+        // that.
         let key = hmac::Key::new(hmac::HMAC_SHA256, self.seed());
         let digest = hmac::sign(&key, token.0.expose());
         let mut tag = [0; 16];

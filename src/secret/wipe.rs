@@ -1,17 +1,16 @@
-//! Wiping what is not freed: buffers that are used again, and the stack.
+//! Wiping memory that is not freed: buffers that are used again, and the stack.
 //!
-//! What is freed is wiped by the program's allocator; these are the places that it does not see.
+//! The program's allocator wipes freed memory. It does not see these places.
 
 use std::hint::black_box;
 
-/// Bytes of stack that carrying out commands uses at most below an event loop. Without optimisation it is several times
-/// as much.
+/// Maximum stack, in bytes, that a command uses below an event loop. Without optimisation it is several times as much.
 pub const SHALLOW: usize = if cfg!(debug_assertions) { 64 * 1024 } else { 16 * 1024 };
-/// Bytes of stack that anything else uses at most: handshakes, and reading what another process hands over.
+/// Maximum stack, in bytes, of everything else: handshakes, and reading the state of another process.
 pub const DEEP: usize = 128 * 1024;
 
-/// Empties a buffer that is to be used again. Only what it held is wiped, so a large buffer costs no more than what was
-/// in it.
+/// Empties a buffer that is used again. It wipes only the used part, so the cost depends on the content and not on the
+/// size of the buffer.
 pub fn empty(buffer: &mut Vec<u8>) {
     buffer.fill(0);
     buffer.clear();
@@ -26,8 +25,7 @@ pub fn forget_front(buffer: &mut Vec<u8>, count: usize) {
     buffer.truncate(kept);
 }
 
-/// Wipes `BYTES` of the part of this thread's stack that finished calls have used: for a thread that has nothing more
-/// to do.
+/// Wipes `BYTES` of the part of this thread's stack that finished calls have used. For a thread that has become idle.
 #[inline(never)]
 pub fn stack<const BYTES: usize>() {
     black_box(&mut [0u8; BYTES]);

@@ -1,8 +1,8 @@
-//! A certificate for the first run and for development: self-signed, for this machine's local names alone, valid for a
+//! A certificate for the first run and for development: self-signed, only for this machine's local names, valid for a
 //! year.
 //!
-//! The key outlives the certificate, so a pin stays good: a certificate that is about to expire is made again with the
-//! same key.
+//! The key outlives the certificate, so its pin stays valid: a certificate that is about to expire is made again with
+//! the same key.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -22,7 +22,7 @@ pub const DEV_CERT: &str = "dev-cert.pem";
 pub const DEV_KEY: &str = "dev-key.pem";
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// How long a certificate is valid from its making on.
+/// The validity of a new certificate.
 const LIFE: Duration = DAY.saturating_mul(365);
 /// A certificate with less time left is made again.
 const LEAST_LEFT: Duration = DAY.saturating_mul(30);
@@ -33,17 +33,17 @@ const LEAST_LEFT: Duration = DAY.saturating_mul(30);
 pub struct Development {
     /// The certificate with its key.
     pub identity: Identity,
-    /// What there was before.
+    /// Its origin.
     pub origin: Origin,
 }
 
-/// Where a development certificate comes from.
+/// The origin of a development certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Origin {
-    /// Certificate and key were there.
+    /// Certificate and key existed.
     Found,
-    /// The key was there. Its certificate had expired, or had less than 30 days left, and was made again. The pin is
+    /// The key existed. Its certificate had expired, or had less than 30 days left, and was made again. The pin is
     /// the same.
     Renewed,
     /// Certificate and key were made now.
@@ -56,7 +56,7 @@ impl Identity {
     /// It names `localhost`, `127.0.0.1` and `::1`, and is valid for a year. Only its owner can read the key file.
     ///
     /// # Errors
-    /// The folder cannot be written to, or what is in it is not a certificate with its key.
+    /// The folder is not writable, or its files are not a certificate and its key.
     pub fn development(folder: &Path) -> Result<Development, TlsError> {
         Self::development_at(folder, SystemTime::now())
     }
@@ -67,7 +67,7 @@ impl Identity {
         if !cert.exists() || !key.exists() {
             fs::create_dir_all(folder).map_err(|error| file_error(folder, error))?;
             let pair = KeyPair::generate()?;
-            // The key first: a run that is cut off between the two starts over.
+            // The key first: if a run ends between the two, the next one starts again.
             write_file(&key, Zeroizing::new(pair.serialize_pem()).as_bytes(), 0o600)?;
             write_certificate(&cert, &pair, now)?;
             origin = Origin::Made;
@@ -115,7 +115,7 @@ fn write_certificate(path: &Path, pair: &KeyPair, now: SystemTime) -> Result<(),
     write_file(path, certificate.pem().as_bytes(), 0o644)
 }
 
-/// Writes a file under its name only when it is whole, with the mode from its first byte on.
+/// Writes a file, with its mode from the first byte on, and gives it its name only when it is complete.
 fn write_file(path: &Path, bytes: &[u8], mode: u32) -> Result<(), TlsError> {
     let unfinished = path.with_extension("new");
     let write = || {

@@ -1,4 +1,4 @@
-//! What the port answers over HTTPS: the upgrade to WebSocket, health, the web client and its hash.
+//! The answers of the port over HTTPS: the upgrade to WebSocket, health, the web client and its hash.
 
 use std::sync::Arc;
 
@@ -18,14 +18,14 @@ type Answer = Response<Full<Bytes>>;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const PAGE: &str = "/";
-/// Two years (RFC 6797): browsers come back over TLS only.
+/// Two years (RFC 6797): browsers connect over TLS only.
 const TRANSPORT_SECURITY: &str = "max-age=63072000";
 
 /// The HTTP side of one server.
 pub(super) struct Site {
     relay: Arc<Relay>,
     allowed_origins: Vec<String>,
-    /// The pin of a certificate that nobody vouches for.
+    /// The pin of a certificate that no authority has issued.
     development_pin: Option<String>,
 }
 
@@ -37,7 +37,7 @@ impl Site {
     /// Answers one request. `upgrade` takes over a connection that became a WebSocket.
     pub(super) fn answer(&self, request: Request<Incoming>, upgrade: impl FnOnce(OnUpgrade)) -> Answer {
         let mut answer = self.answer_path(request, upgrade);
-        // A browser would hold a development certificate's host to it, whatever else runs there.
+        // Not with a development certificate: a browser would demand TLS of everything on that host.
         if self.development_pin.is_none() {
             let headers = answer.headers_mut();
             headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(TRANSPORT_SECURITY));
@@ -141,7 +141,7 @@ fn without_host() -> Answer {
     plain(StatusCode::BAD_REQUEST, "A request names its host exactly once (RFC 9112, section 3.2).\n")
 }
 
-/// There are more connections than the server takes.
+/// The server has too many connections.
 pub(super) fn too_many() -> Answer {
     let answer =
         plain(StatusCode::SERVICE_UNAVAILABLE, "Too many connections, in all or from your address. Try again later.\n");
@@ -156,7 +156,7 @@ pub(super) fn not_serving() -> Answer {
     with(answer, header::CONNECTION, HeaderValue::from_static("close"))
 }
 
-/// A file of the web client, under the rules that keep a page to itself.
+/// A file of the web client, with the headers that isolate the page.
 fn serve(asset: Asset, request: &Request<Incoming>) -> Answer {
     let compressed = names(request, header::ACCEPT_ENCODING, "gzip");
     let content = if compressed { asset.gzip } else { asset.plain };

@@ -11,7 +11,7 @@ use std::time::Duration;
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Options {
-    /// The host's notice to its users, which `hello` carries to every client; may be empty.
+    /// The host's notice to its users. `hello` contains it. May be empty.
     pub notice: String,
     /// Origins of web pages that may connect, as `https://HOST[:PORT]`, beside the server's own.
     pub allowed_origins: Vec<String>,
@@ -20,21 +20,21 @@ pub struct Options {
     pub development_pin: Option<String>,
     /// Event loops; 0 means one for each processor that this process may use.
     pub workers: usize,
-    /// Where another process can take over from this one: the path of a Unix socket.
+    /// The path of the Unix socket on which another process can take over from this one.
     pub takeover: Option<PathBuf>,
-    /// How long a takeover may take, from its greeting on, before this process goes on serving. Clients wait meanwhile.
-    /// 10 s if not given.
+    /// Maximum time of a takeover from its greeting on. After it, this process continues to serve. Clients wait during
+    /// this time. Default: 10 s.
     pub takeover_within: Option<Duration>,
 }
 
 impl Options {
-    /// Sets the notice that every client gets in `hello`.
+    /// Sets the notice in `hello`.
     pub fn notice(mut self, notice: impl Into<String>) -> Self {
         self.notice = notice.into();
         self
     }
 
-    /// Lets web pages of one more origin connect, as `https://HOST[:PORT]`.
+    /// Allows web pages of one more origin to connect, as `https://HOST[:PORT]`.
     pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
         self.allowed_origins.push(origin.into());
         self
@@ -58,7 +58,7 @@ impl Options {
         self
     }
 
-    /// Sets how long a takeover may take before this process goes on serving.
+    /// Sets the maximum time of a takeover; after it this process continues to serve.
     pub fn takeover_within(mut self, patience: Duration) -> Self {
         self.takeover_within = Some(patience);
         self

@@ -12,30 +12,30 @@ use crate::protocol::frame::{MAX_CONTROL_PAYLOAD, Opcode, TextFrame, write_serve
 use crate::relay::Attached;
 use crate::secret::wipe;
 
-/// Plaintext that is encrypted at once, in bytes: four TLS records. What is encrypted and does not fit the socket stays
-/// in memory.
+/// Plaintext that is encrypted at once, in bytes: four TLS records. Encrypted data that does not fit into the socket
+/// stays in memory.
 const CHUNK: usize = 64 * 1024;
-/// A frame of this many bytes or more is encrypted piece by piece, without being copied together with others.
+/// A frame of at least this many bytes is encrypted in pieces and not copied together with others.
 const LARGE: usize = 16 * 1024;
-/// Bytes of control frames that may wait, beside the answer to the last ping.
+/// Maximum size of the waiting control frames, in bytes, without the answer to the last ping.
 const MAX_CONTROL_WAITING: usize = 1024;
-/// Plaintext written for one connection before the others get their turn, in bytes.
+/// Plaintext that is written for one connection before the others have their turn, in bytes.
 const TURN: usize = 512 * 1024;
 
-/// The way to one client.
+/// The TLS state and the socket of one client.
 pub(super) struct Wire {
     pub(super) stream: TcpStream,
     pub(super) tls: ServerConnection,
 }
 
-/// How writing went.
+/// The result of writing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Flushed {
-    /// Everything is with the kernel.
+    /// The kernel has everything.
     All,
-    /// The socket takes no more for now.
+    /// The socket is full.
     Blocked,
-    /// There is more, but it is others' turn.
+    /// There is more, but the others have their turn now.
     More,
     /// The connection is to be closed.
     Close(CloseReason),
@@ -46,15 +46,15 @@ pub(super) enum Flushed {
 /// The writing side of one connection.
 #[derive(Default)]
 pub(super) struct Output {
-    /// A large frame, and how much of it is encrypted. Rare, and so not kept in place.
+    /// A large frame, and the size of its encrypted part. Boxed, because it is rare.
     partial: Option<Box<(TextFrame, usize)>>,
     /// Control frames that wait for the end of a frame.
     control: Vec<u8>,
     /// The answer to the latest ping, when too many wait: of many pings only the last needs one (RFC 6455 §5.5.3).
     last_pong: Option<Box<[u8]>>,
-    /// The session may have more than what was encrypted.
+    /// The session may have more events.
     more: bool,
-    /// Since when the socket has taken nothing.
+    /// The time since which the socket has accepted nothing.
     pub(super) blocked_since: Option<Instant>,
 }
 
@@ -70,7 +70,7 @@ impl Output {
         }
     }
 
-    /// Queues a text frame that is not the session's. In the middle of a frame there is no place for one.
+    /// Queues a text frame that is not the session's. Impossible in the middle of a frame.
     pub(super) fn text(&mut self, frame: &TextFrame) {
         if self.partial.is_none() {
             self.control.extend(frame.parts().concat());
@@ -96,7 +96,7 @@ impl Output {
         tls.send_close_notify();
     }
 
-    /// Writes what is encrypted; whether all of it is with the kernel.
+    /// Writes the encrypted data. Returns whether the kernel has all of it.
     pub(super) fn write_out(&mut self, wire: &mut Wire, now: Instant) -> Flushed {
         while wire.tls.wants_write() {
             match wire.tls.write_tls(&mut Sender(&mut wire.stream)) {

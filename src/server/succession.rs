@@ -1,4 +1,4 @@
-//! Which process serves: how this one begins after the one before, and gives way to the next one.
+//! Decides which process serves: this process begins after the previous one, and ends for the next one.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -13,10 +13,10 @@ use super::takeover::{Claim, Settled, Successor, TakeoverError, TakeoverSocket, 
 use crate::relay::Relay;
 use crate::secret::wipe;
 
-/// How long clients have to read what waits for them when the server stops.
+/// The time that clients have to read their waiting events when the server stops.
 pub(super) const DRAIN: Duration = Duration::from_secs(10);
 
-/// The socket at which the next process asks, where there is one.
+/// The socket on which the next process asks, if there is one.
 pub(super) struct Succession(Option<TakeoverSocket>);
 
 impl Succession {
@@ -31,7 +31,7 @@ impl Succession {
             None => None,
         };
         let socket = match unnamed.map(|socket| socket.name(options.takeover_within)).transpose() {
-            // The other process is gone, and everybody is here now.
+            // The other process has ended, and all clients come to this one.
             Err(error) if settled.is_some() => {
                 tracing::error!(%error, "serving, but no other process can take over from this one");
                 None
@@ -41,7 +41,7 @@ impl Succession {
         Ok((Self(socket), settled))
     }
 
-    /// Waits for a process that wants to take over; for ever where there is no socket.
+    /// Waits for a process that wants to take over. Without a socket it waits for ever.
     pub(super) async fn successor(&self) -> Successor {
         match &self.0 {
             Some(socket) => socket.successor().await,
@@ -49,8 +49,7 @@ impl Succession {
         }
     }
 
-    /// Lets the successor take over. Every step blocks, with one deadline over all. After an error everything is as
-    /// before.
+    /// Lets the successor take over. Every step blocks, with one deadline over all. An error changes nothing.
     pub(super) async fn give_way(
         &self,
         mut successor: Successor,
@@ -62,7 +61,7 @@ impl Succession {
         let steps = tokio::task::spawn_blocking(move || {
             let frozen = workers.freeze(DRAIN).ok_or(io::ErrorKind::TimedOut).map_err(io::Error::from)?;
             let taken_over = successor.take_over(&listener, &relay);
-            // All keys of all rooms went over this stack, and after a failure this process goes on.
+            // All keys of all rooms were on this stack, and after a failure this process continues.
             wipe::stack::<{ wipe::DEEP }>();
             taken_over?;
             relay.set_taken_over();
@@ -73,7 +72,7 @@ impl Succession {
         steps.await.map_err(io::Error::other)?
     }
 
-    /// Takes the socket away, unless it is the successor's by now.
+    /// Removes the socket, unless it belongs to the successor already.
     pub(super) fn end(self, taken_over: bool) {
         if let Some(socket) = self.0
             && !taken_over

@@ -1,4 +1,4 @@
-//! The server's TLS: certificate and key from PEM files, and TLS 1.3 alone.
+//! The server's TLS: certificate and key from PEM files, and TLS 1.3 only.
 
 use std::fs::File;
 use std::io::{self, BufReader};
@@ -15,7 +15,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use crate::protocol::pin::Pin;
 use crate::sync::lock;
 
-/// Why there is no usable certificate. None of them repeats what the files hold.
+/// Why there is no usable certificate. No error contains content of the files.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsError {
@@ -27,10 +27,10 @@ pub enum TlsError {
         /// What the system said.
         error: io::Error,
     },
-    /// The file holds no certificate in PEM.
+    /// The file contains no certificate in PEM.
     #[error("{0}: there is no certificate in this file; it must be PEM with BEGIN CERTIFICATE")]
     NoCertificate(PathBuf),
-    /// The file holds no private key in PEM.
+    /// The file contains no private key in PEM.
     #[error(
         "{0}: there is no private key in this file; it must be PEM with BEGIN PRIVATE KEY, RSA PRIVATE KEY or EC PRIVATE KEY"
     )]
@@ -38,7 +38,7 @@ pub enum TlsError {
     /// The PEM is damaged.
     #[error("{0}: the PEM in this file is damaged")]
     BadPem(PathBuf),
-    /// The key is of no kind that TLS 1.3 can use.
+    /// TLS 1.3 cannot use this kind of key.
     #[error("{0}: this key cannot be used for TLS 1.3")]
     BadKey(PathBuf),
     /// The certificate is damaged.
@@ -60,7 +60,7 @@ pub enum TlsError {
     Setup(#[from] rustls::Error),
 }
 
-/// A certificate chain with its key, found to belong together. It never prints the key.
+/// A certificate chain and its key, which belong together. It never prints the key.
 ///
 /// A server that uses it speaks TLS 1.3 only, with ALPN `http/1.1`, and neither issues session tickets nor takes early
 /// data: tickets would let the server link a client's visits, and early data can be replayed. No program can change
@@ -72,7 +72,7 @@ pub struct Identity {
     settings: Arc<ServerConfig>,
 }
 
-/// The cryptography that all of this program's TLS uses; post-quantum key exchange comes first.
+/// The cryptography of all TLS in this program. It prefers the post-quantum key exchange.
 pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
@@ -81,7 +81,7 @@ impl Identity {
     /// Reads a certificate chain, leaf first, and the leaf's key, both PEM.
     ///
     /// # Errors
-    /// A file is missing, holds no such thing, or the two do not belong together.
+    /// A file is missing or has the wrong content, or the two do not belong together.
     pub fn from_pem_files(cert: &Path, key: &Path) -> Result<Self, TlsError> {
         let chain: Vec<CertificateDer<'static>> = rustls_pemfile::certs(&mut open(cert)?)
             .collect::<Result<_, _>>()
@@ -131,7 +131,7 @@ impl Identity {
     }
 }
 
-/// The certificate that a running server shows. Another one can take its place; connections that exist keep theirs.
+/// The certificate of a running server. It can be replaced; existing connections keep the old one.
 #[derive(Clone, Debug)]
 pub struct ShownIdentity(Arc<Shown>);
 

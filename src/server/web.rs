@@ -1,8 +1,8 @@
-//! The web client that the server hands out: the files under `web/app`, embedded when this program was built.
+//! The web client: the files under `web/app`, embedded when this program was built.
 //!
-//! [`release`] is what was embedded. Every file is served as it is, or compressed where the browser takes that; nothing
-//! is read from disk, so a running server cannot be made to serve other files. The hash over all of them tells one
-//! release from another.
+//! [`release`] is the embedded client. The server sends each file unchanged, or compressed if the browser accepts that.
+//! It reads nothing from disk, so nobody can make a running server send other files. The hash over all files identifies
+//! a release.
 
 /// Every file: the path under which it is served, its content, and the same in gzip. In the order of the paths' bytes.
 type Files = &'static [(&'static str, &'static [u8], &'static [u8])];
@@ -15,11 +15,11 @@ static RELEASE: Release = Release {
 /// The path under which the hash of the web client is served.
 pub const HASH_PATH: &str = "/web-hash";
 
-/// What pages may do. Scripts, styles and connections come from and go to this server alone, nothing is inline, and
-/// text can only be set as text.
+/// The rights of the page. It loads scripts and styles from this server only, connects to this server only, has no
+/// inline code, and can set text only as text.
 pub(super) const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
-/// What of the device pages may use: the camera, to scan codes, and the clipboard, to hand out links.
+/// The devices that the page may use: the camera to scan codes, and the clipboard to copy links.
 pub(super) const PERMISSIONS_POLICY: &str = "camera=(self), clipboard-write=(self), accelerometer=(), autoplay=(), \
      clipboard-read=(), display-capture=(), encrypted-media=(), fullscreen=(), geolocation=(), gyroscope=(), hid=(), \
      identity-credentials-get=(), idle-detection=(), magnetometer=(), microphone=(), midi=(), payment=(), picture-in-picture=(), \

@@ -1,8 +1,7 @@
-//! Commands: what a client asks of the server.
+//! Commands: the requests of a client.
 //!
-//! A frame is `{"cmd": NAME, "id"?: ID, "data"?: {…}}`. Reading borrows from the frame; what members send each other
-//! (`content`, `shared`) stays the JSON text that it is ([`RawString`]), so that it can be handed on without being
-//! decoded. Unknown fields are ignored.
+//! A frame is `{"cmd": NAME, "id"?: ID, "data"?: {…}}`. Reading borrows from the frame. Payloads (`content`, `shared`)
+//! stay JSON text ([`RawString`]), so that the server can pass them on without decoding. Unknown fields are ignored.
 
 mod data;
 mod fast;
@@ -34,7 +33,7 @@ struct Envelope<'a> {
 /// Reads one frame.
 ///
 /// # Errors
-/// What to answer when it is not a command.
+/// The frame is not a command. The error contains the data of the answer.
 pub fn parse<'a>(frame: &'a str, limits: &Limits) -> Result<Request<'a>, Box<Refused>> {
     match fast::sending(frame) {
         Some(request) if request.id.as_ref().is_none_or(|id| id.len() as u64 <= limits.id_bytes) => Ok(request),
@@ -42,7 +41,7 @@ pub fn parse<'a>(frame: &'a str, limits: &Limits) -> Result<Request<'a>, Box<Ref
     }
 }
 
-/// [`parse`] for every command, however it is written.
+/// [`parse`] for every command, in any notation.
 fn parse_any<'a>(frame: &'a str, limits: &Limits) -> Result<Request<'a>, Box<Refused>> {
     let refused = |code| Refused { command: None, id: None, room_id: None, code, field: None };
     if !is_object(frame) {

@@ -1,4 +1,4 @@
-//! What members send each other, as it stands in the frame: a JSON string that is handed on without being decoded.
+//! A payload as it is in the frame: a JSON string that the server passes on without decoding.
 
 use std::borrow::Cow;
 

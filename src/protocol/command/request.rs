@@ -1,4 +1,4 @@
-//! A command as a value, with its name on the wire, and the answer to a frame that is none.
+//! A command as a value, with its name, and the answer to a frame that is not a command.
 
 use std::borrow::Cow;
 
@@ -13,22 +13,22 @@ use crate::protocol::ids::RoomId;
 pub struct Request<'a> {
     /// Chosen by the client; at most `id_bytes` long.
     pub id: Option<Cow<'a, str>>,
-    /// What is asked.
+    /// The command.
     pub command: Command<'a>,
 }
 
-/// Why a frame is not a command: everything that the answer needs.
+/// Why a frame is not a command, with all data of the answer.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Refused {
-    /// The command's name where it is one, for `NAME-error`; else the answer is a plain `error`.
+    /// The command's name, if it is known, for `NAME-error`. Otherwise the answer is `error`.
     pub command: Option<&'static str>,
-    /// The command's `id` where it is well formed.
+    /// The command's `id`, if it is well formed.
     pub id: Option<String>,
-    /// The room that the command names where that is well formed.
+    /// The room that the command names, if the id is well formed.
     pub room_id: Option<RoomId>,
-    /// What is wrong.
+    /// The error.
     pub code: ErrorCode,
-    /// Which field is missing or doubled; a name of the protocol, never the client's text.
+    /// The field that is missing or occurs twice: a name of the protocol, never the client's text.
     pub field: Option<String>,
 }
 
@@ -44,7 +44,7 @@ macro_rules! commands {
             /// The names of all commands.
             pub const NAMES: &'static [&'static str] = &[$($name,)*];
 
-            /// The command's name on the wire.
+            /// The command's name in the protocol.
             pub fn name(&self) -> &'static str {
                 match self { $(Self::$variant(_) => $name,)* }
             }
@@ -56,7 +56,7 @@ macro_rules! commands {
                 }
             }
 
-            /// The frame that asks for this, as a client writes it.
+            /// The frame of this command, as a client writes it.
             pub fn to_frame(&self, id: Option<&str>) -> String {
                 #[derive(Serialize)]
                 struct Frame<'f, T> {
@@ -79,7 +79,7 @@ commands! {
     CreateRoom(CreateRoom<'a>) = "create-room",
     /// Issues one-time join keys.
     RoomKeyOnetime(RoomKeyOnetime<'a>) = "room-key-onetime",
-    /// Shows the forever join key, made when there is none.
+    /// Returns the forever join key; makes it if there is none.
     RoomKeyForever(RoomKeyForever<'a>) = "room-key-forever",
     /// Erases every join key of the room.
     ResetRoomKeys(InRoom<'a>) = "reset-room-keys",
@@ -97,16 +97,16 @@ commands! {
     LeaveRoom(InRoom<'a>) = "leave-room",
     /// Ends a room.
     CloseRoom(InRoom<'a>) = "close-room",
-    /// Puts a member out.
+    /// Removes a member.
     RemoveMember(OfMember<'a>) = "remove-member",
     /// Makes another member the owner.
     TransferOwner(OfMember<'a>) = "transfer-owner",
-    /// Asks who is in the room.
+    /// Lists the members of the room.
     ListMembers(InRoom<'a>) = "list-members",
     /// Replaces the card that later joiners see.
     SetCard(SetCard<'a>) = "set-card",
-    /// Makes this session outlive its connection, or takes up one that did.
+    /// Makes this session resumable, or resumes an earlier one.
     Resume(Resume<'a>) = "resume",
-    /// Tells which events have arrived.
+    /// Acknowledges events.
     Ack(Ack) = "ack",
 }

@@ -18,9 +18,9 @@ pub struct Hello {
     pub limits: Limits,
     /// Seconds between pings to a silent client.
     pub ping_interval_s: u64,
-    /// A word from the host to its users; may be empty.
+    /// The host's notice to its users; may be empty.
     pub notice: String,
-    /// Takes this session up again after its connection ended, once, if `resume` was sent on it.
+    /// Resumes this session once after its connection has ended, if the client sent `resume` on it.
     pub resume_token: Token,
 }
 
@@ -50,7 +50,7 @@ pub struct Nobody {}
 pub struct Created {
     /// The room.
     pub room: CreatedRoom,
-    /// What the command had, or empty.
+    /// The value in the command, or empty.
     #[serde(default)]
     pub client_room_id: String,
 }
@@ -92,7 +92,7 @@ pub struct User {
     pub username: String,
     /// Its RSA public key, PKCS#1 PEM.
     pub public_key_string: String,
-    /// Its card, when it gave one.
+    /// Its card, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub card: Option<String>,
 }
@@ -160,7 +160,7 @@ pub struct UserJoined {
     pub username: String,
     /// Its RSA public key, PKCS#1 PEM.
     pub public_key: String,
-    /// Its card, when it gave one.
+    /// Its card, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub card: Option<String>,
 }
@@ -206,9 +206,9 @@ pub struct Sent {
 pub struct UserLeft {
     /// The room.
     pub room_id: RoomId,
-    /// Who is gone.
+    /// The member.
     pub user_id: UserId,
-    /// Why.
+    /// The reason.
     pub reason: LeaveReason,
 }
 
@@ -233,7 +233,7 @@ pub struct RoomClosed {
 /// `restarting`.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Restarting {
-    /// When to come back, in milliseconds from now; another for every client.
+    /// When to reconnect, in milliseconds from now. It differs for each client.
     pub reconnect_in_ms: u64,
 }
 
@@ -251,7 +251,7 @@ pub struct Gap {
     pub from: u64,
     /// Number of the last missing event.
     pub to: u64,
-    /// Why they are missing.
+    /// The reason.
     pub reason: GapReason,
 }
 
@@ -265,9 +265,9 @@ pub struct Acked {
 /// A refusal.
 #[derive(Debug)]
 pub struct Refusal {
-    /// The refused command; none for a frame that was no command.
+    /// The refused command. `None` for a frame that was not a command.
     pub command: Option<String>,
-    /// What it says.
+    /// Its fields.
     pub data: RefusalData,
 }
 
@@ -277,7 +277,7 @@ pub struct RefusalData {
     /// The room that the command named, or empty.
     #[serde(default)]
     pub room_id: String,
-    /// The code; a client meets codes of newer servers as text.
+    /// The code. Text, because newer servers have other codes.
     pub code: String,
     /// For people.
     pub msg: String,

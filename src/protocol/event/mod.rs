@@ -1,8 +1,9 @@
-//! Events: what the server tells a client, answers included.
+//! Events: the frames of the server, answers included.
 //!
-//! A frame is `{"cmd": NAME, "id"?: ID, "data": {…}}`; only the answer to `create-room` has its parts at the top level, as the first
-//! version of the protocol had. An answer repeats the `id` of its command. [`MessageHead`] writes the one event that must be cheap:
-//! a delivered message is a prefix made once per sender, the recipient's payload as it came, and an end.
+//! A frame is `{"cmd": NAME, "id"?: ID, "data": {…}}`; only the answer to `create-room` has its parts at the top level,
+//! as the first version of the protocol had. An answer repeats the `id` of its command. [`MessageHead`] writes the one
+//! event that must be cheap: a delivered message is a prefix made once per sender, the recipient's payload as it came,
+//! and an end.
 
 mod data;
 mod message_head;
@@ -16,13 +17,13 @@ use serde_json::value::RawValue;
 
 macro_rules! events {
     ($($(#[doc = $doc:literal])+ $variant:ident($data:ty) = $name:literal,)*) => {
-        /// What the server tells a client.
+        /// An event for a client.
         #[derive(Debug)]
         pub enum Event {
             $($(#[doc = $doc])+ $variant($data),)*
             /// The room is made. The answer to `create-room`.
             CreateRoom(Created),
-            /// A command was refused, or the frame was none.
+            /// A command was refused, or the frame was not a command.
             Error(Refusal),
         }
 
@@ -79,35 +80,35 @@ events! {
     RevokeKey(InRoom) = "revoke-key",
     /// Answer to both ways of joining.
     Joined(Joined) = "joined",
-    /// A member came in with a one-time key.
+    /// A member joined with a one-time key.
     UserJoinedOnetime(UserJoined) = "user-joined-onetime",
-    /// A member came in with the forever key.
+    /// A member joined with the forever key.
     UserJoinedForever(UserJoined) = "user-joined-forever",
     /// A message from another member.
     SendMessage(Message) = "send-message",
     /// Answer to a command that sends: the recipients that it reached.
     Sent(Sent) = "sent",
-    /// Answer: this connection is out of the room.
+    /// Answer: this session has left the room.
     LeaveRoom(InRoom) = "leave-room",
     /// Answer: the room is closed.
     CloseRoom(InRoom) = "close-room",
-    /// Answer: the member is out.
+    /// Answer: the member is removed.
     RemoveMember(InRoom) = "remove-member",
-    /// Answer: the owner is another.
+    /// Answer: the room has a new owner.
     TransferOwner(InRoom) = "transfer-owner",
-    /// Answer: who is in the room.
+    /// Answer: the members of the room.
     ListMembers(Members) = "list-members",
     /// Answer: the card is replaced.
     SetCard(InRoom) = "set-card",
-    /// A member is gone; its own user id tells a removed member that it is out.
+    /// A member left. A removed member reads its own user id here.
     UserLeft(UserLeft) = "user-left",
-    /// The room has another owner.
+    /// The room has a new owner.
     OwnerChanged(OwnerChanged) = "owner-changed",
     /// The room ended.
     RoomClosed(RoomClosed) = "room-closed",
-    /// Who is in the room now, in the place of many joins and leaves.
+    /// The present members, in place of many joins and leaves.
     Members(MembersNow) = "members",
-    /// The server restarts; come back after the delay.
+    /// The server restarts; reconnect after the delay.
     Restarting(Restarting) = "restarting",
     /// Answer to `resume`. Not numbered.
     Resumed(Resumed) = "resumed",

@@ -13,7 +13,8 @@ use super::measure::Measure;
 use super::system_calls;
 use crate::secret::locked;
 
-/// The newest Landlock whose rights are all known to be ones that a relay can do without. Older kernels enforce what they know.
+/// The newest version of Landlock all of whose rights a server can give up. Older kernels enforce the rights that they
+/// know.
 const LANDLOCK: ABI = ABI::V6;
 
 pub(super) fn measures(sockets: Option<&Path>) -> Vec<Measure> {
@@ -29,7 +30,7 @@ pub(super) fn measures(sockets: Option<&Path>) -> Vec<Measure> {
 }
 
 pub(super) fn conceal() {
-    // A person who talks can do nothing about a system that lacks them.
+    // The user of a client cannot change a system that lacks them.
     let _ = undumpable();
     let _ = no_core_files();
 }
@@ -45,7 +46,8 @@ fn no_core_files() -> Result<String, String> {
     Ok("no core files".to_owned())
 }
 
-/// All memory, where the limit lets it: a process that reaches the limit later could not go on. Else the pages of keys and tokens.
+/// All memory, where the limit lets it: a process that reaches the limit later could not go on. Else the pages of keys
+/// and tokens.
 fn lock_memory() -> Result<String, String> {
     let boundless = Rlimit { current: None, maximum: None };
     if setrlimit(Resource::Memlock, boundless).is_ok() || getrlimit(Resource::Memlock).current.is_none() {
@@ -66,7 +68,8 @@ fn no_new_privileges() -> Result<String, String> {
     Ok("no new privileges".to_owned())
 }
 
-/// No file can be opened, made, changed or removed, and nothing connected to or bound over TCP. Signals reach this process alone.
+/// No file can be opened, made, changed or removed, and nothing connected to or bound over TCP. Signals reach this
+/// process alone.
 fn confine(sockets: Option<&Path>) -> Result<String, String> {
     let status = restrict(sockets).map_err(|error| error.to_string())?;
     let LandlockStatus::Available { effective_abi, .. } = status.landlock else {

@@ -1,21 +1,21 @@
-//! What was given up, and what could not be.
+//! The result of the hardening.
 
 use std::fmt;
 
-/// One measure, and how it went.
+/// One measure and its result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Measure {
-    /// What it is for, in words for the host.
+    /// Its purpose, in words for the host.
     pub name: &'static str,
-    /// What was reached, or why it was not.
+    /// The protection that it achieved, or the reason why not.
     pub outcome: Result<String, String>,
 }
 
-/// What was given up, and what could not be. Displays as one line for the host: what was reached.
+/// The results of all measures. Displays as one line for the host that lists the achieved protections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hardening(pub(super) Vec<Measure>);
 
-/// The host insists on hardening, and it is not complete.
+/// The host insists on the hardening, and a measure failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("--require-hardening: {0}")]
 pub struct Incomplete(String);
@@ -34,10 +34,10 @@ impl Hardening {
         })
     }
 
-    /// Goes on only when everything was reached.
+    /// Succeeds only if every measure succeeded.
     ///
     /// # Errors
-    /// Something was not; all of it is named.
+    /// At least one measure failed. The error names all of them.
     pub fn insist(&self) -> Result<(), Incomplete> {
         let missing: Vec<_> = self.missing().collect();
         if missing.is_empty() { Ok(()) } else { Err(Incomplete(missing.join("; "))) }

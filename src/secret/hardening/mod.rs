@@ -1,8 +1,9 @@
-//! Gives up, at start, what a relay never needs, so that a fault in it is worth less to whoever finds one.
+//! Gives up, at the start, the rights that a server never needs, so that an attacker who takes over the process gains
+//! less.
 //!
-//! [`harden`] is called once, by the main thread, when every file is read and the port is bound, and before there is any other thread: each
-//! thread inherits what its maker gave up. What a system does not offer is reported and done without, unless the host insists
-//! ([`Hardening::insist`]).
+//! The main thread calls [`harden`] once: after it has read every file and bound the port, and before it starts another
+//! thread. Each thread inherits the restrictions of the thread that started it. If a system lacks a measure, the server
+//! reports this and continues, unless the host insists ([`Hardening::insist`]).
 
 mod linux;
 mod measure;
@@ -12,13 +13,14 @@ use std::path::Path;
 
 pub use measure::{Hardening, Incomplete, Measure};
 
-/// Gives up what is not needed any more. `sockets` is the one folder in which local sockets may still be made, renamed and removed.
+/// Gives up all rights that the server no longer needs. `sockets` is the one folder in which it may still make, rename
+/// and remove Unix sockets.
 pub fn harden(sockets: Option<&Path>) -> Hardening {
     Hardening(linux::measures(sockets))
 }
 
-/// Keeps this process's memory from others of the same user and out of core files, as far as the system can: for clients, which need
-/// files and connections.
+/// Protects this process's memory from other processes of the same user, and keeps it out of core files, as far as the
+/// system can. For clients, which need files and connections.
 pub fn conceal() {
     linux::conceal();
 }

@@ -1,8 +1,8 @@
-//! The system calls that a relay never needs: they fail with `EPERM`.
+//! The system calls that a server never needs. They fail with `EPERM`.
 //!
-//! What is not listed is allowed. A list of what is allowed would change with every version of the C library, and a
-//! mistake in it would end rooms; what is listed here is what an intruder wants: other programs, other processes,
-//! files, the kernel's rare corners.
+//! All other calls are allowed. A list of allowed calls would change with every version of the C library, and a mistake
+//! in it would end rooms. This list contains the calls that an intruder wants: to start programs, to reach other
+//! processes and files, and to use rare parts of the kernel.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use seccompiler::{
     apply_filter,
 };
 
-/// Refused whatever their arguments.
+/// Refused with any arguments.
 const NEVER: &[c_long] = &[
     // Other programs and processes.
     libc::SYS_execve,
@@ -23,7 +23,7 @@ const NEVER: &[c_long] = &[
     libc::SYS_process_madvise,
     libc::SYS_pidfd_getfd,
     libc::SYS_kcmp,
-    // Files that come into being, change or go. Opening for writing is below.
+    // Making, changing and removing files. Opening for writing is below.
     libc::SYS_openat2,
     libc::SYS_open_by_handle_at,
     libc::SYS_name_to_handle_at,
@@ -40,7 +40,7 @@ const NEVER: &[c_long] = &[
     libc::SYS_io_uring_setup,
     libc::SYS_io_uring_enter,
     libc::SYS_io_uring_register,
-    // Places: mounts, roots, namespaces.
+    // Mounts, roots, namespaces.
     libc::SYS_mount,
     libc::SYS_umount2,
     libc::SYS_move_mount,
@@ -53,7 +53,7 @@ const NEVER: &[c_long] = &[
     libc::SYS_chroot,
     libc::SYS_unshare,
     libc::SYS_setns,
-    // Who one is.
+    // Users, groups and capabilities.
     libc::SYS_setuid,
     libc::SYS_setgid,
     libc::SYS_setreuid,
@@ -89,7 +89,7 @@ const NEVER: &[c_long] = &[
     libc::SYS_setdomainname,
 ];
 
-/// Needed to put a local socket in its place and take it away; refused where there is none.
+/// Needed to name and to remove a Unix socket; refused if there is none.
 const FOR_SOCKETS: &[c_long] =
     &[libc::SYS_renameat, libc::SYS_renameat2, libc::SYS_unlinkat, libc::SYS_fchmodat, libc::SYS_fchmod];
 
@@ -120,8 +120,8 @@ const FOR_SOCKETS_HERE: &[c_long] = &[libc::SYS_rename, libc::SYS_unlink, libc::
 #[cfg(not(target_arch = "x86_64"))]
 const FOR_SOCKETS_HERE: &[c_long] = &[];
 
-/// Puts the filter in force for this thread and those that it makes. `sockets`: local sockets may be put in their
-/// place.
+/// Installs the filter for this thread and the threads that it starts. `sockets`: Unix sockets may be named and
+/// removed.
 pub(super) fn filter(sockets: bool) -> Result<String, String> {
     let program = program(sockets).map_err(|error| error.to_string())?;
     apply_filter(&program).map_err(|error| error.to_string())?;
@@ -140,7 +140,7 @@ fn program(sockets: bool) -> Result<BpfProgram, seccompiler::BackendError> {
     rules.insert(libc::SYS_openat, writing(2)?);
     #[cfg(target_arch = "x86_64")]
     rules.insert(libc::SYS_open, writing(1)?);
-    // Memory that holds code: everything that is to run is in place.
+    // Executable memory: all code is loaded already.
     let code = flag(2, PROT_EXEC)?;
     rules.insert(libc::SYS_mmap, vec![code.clone()]);
     rules.insert(libc::SYS_mprotect, vec![code]);
@@ -174,7 +174,7 @@ mod tests {
     fn the_filter_can_be_built_with_and_without_sockets() {
         let (with, without) = (program(true).unwrap(), program(false).unwrap());
         assert!(with.len() < without.len());
-        // The kernel takes no more (BPF_MAXINSNS).
+        // The kernel's maximum (BPF_MAXINSNS).
         assert!(without.len() <= 4096, "{} instructions", without.len());
     }
 }
