@@ -1,4 +1,4 @@
-//! `subrosa-bench`: how much a machine carries. A load generator for this server, and for others to compare it with.
+//! `subrosa-bench`, a load generator: it measures how much a machine can carry, with this server and with others.
 //!
 //! ```text
 //! shape → plan ─┬→ server   started for the run, or given
@@ -6,8 +6,8 @@
 //!               └→ generator → load | idle | fairness → report
 //! ```
 //!
-//! One thread and one epoll carry all members. The figure that counts is the server's CPU time per delivered message: it holds also
-//! where the generator is what cannot go faster. Servers prove themselves with a pinned key, here as everywhere.
+//! One thread with one epoll runs all members. The main figure is the server's CPU time per delivered message, which stays valid when
+//! the generator is the bottleneck. The generator verifies servers by a pinned key.
 
 mod absent;
 mod client;
