@@ -1,6 +1,6 @@
 /**
  * How long to wait before connecting again: exponential back-off with full jitter. Each wait is drawn evenly from zero up to a ceiling that
- * doubles, so that clients that lost their server at the same moment do not come back at the same moment.
+ * doubles, so that clients that lost their server at the same moment do not all reconnect at the same moment.
  */
 const FIRST_MS = 500;
 const LAST_MS = 30_000;

@@ -1,5 +1,5 @@
 /**
- * Keeps a session connected: opens the WebSocket, opens another when it breaks, and tries at once when the network or the person comes back.
+ * Keeps a session connected: opens the WebSocket, opens another one when it breaks, and tries at once when the network or the user returns.
  */
 import { PATH, PROTOCOL, reconnectAfter } from "../protocol/codes.js";
 import { Session } from "../protocol/session.js";

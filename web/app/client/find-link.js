@@ -1,6 +1,6 @@
 /**
- * Finding an invite in whatever a person pasted. Messengers, mail programs and people wrap it, put brackets and sentences around it, add parameters,
- * encode it, and leave parts out that say nothing. Whether a candidate is a whole invite is for the link's own lengths and signature to say.
+ * Finds an invite in pasted text. Messengers, mail programs and people wrap an invite, put brackets and sentences around it, add parameters, encode
+ * it, and omit redundant parts. The lengths and the signature in the link decide whether a candidate is complete.
  */
 import { SealedError } from "../sealed/error.js";
 import { MAX_LINK_BYTES, parseLink } from "../sealed/link.js";
@@ -42,7 +42,7 @@ export async function findLink(text, here) {
       return { link: await parseLink(url), url };
     } catch (error) {
       if (!(error instanceof SealedError)) throw error;
-      // A forged certificate says more than a wrong length.
+      // A forged certificate is the more important error than a wrong length.
       if (weight(error) > weight(why)) why = error;
     }
   }
@@ -87,7 +87,7 @@ function* found(text, here) {
     const origin = `https://${match[1].toLowerCase()}${match[2] ?? ""}`;
     yield* codes(text, match.index + match[0].length, origin);
   }
-  // The break may lie before the code.
+  // The line break may be before the code.
   const joined = text.replace(/=\r?\n|\s+(?:>\s*)*/g, "");
   if (joined !== text) {
     for (const match of joined.matchAll(START)) {

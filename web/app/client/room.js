@@ -1,8 +1,8 @@
 /**
  * A room that one is in: the {@link Machine} of the sealed scheme, driven by a {@link Connection}.
  *
- * Frames → facts and answers → machine → commands → frames. Everything that reaches the machine waits in one queue, so that it sees the room's events in
- * their order however long the browser takes to decrypt them.
+ * Frames → facts and answers → machine → commands → frames. All inputs of the machine wait in one queue, so that it processes the events of the room in
+ * their order, however long the browser takes to decrypt them.
  */
 import { OwnerChain } from "../sealed/chain.js";
 import { sealCard } from "../sealed/card.js";

@@ -1,5 +1,5 @@
 /**
- * The server's clock, beside which this device's may be wrong.
+ * Compares this device's clock with the server's.
  */
 
 /** Beyond this nobody waits for it, in milliseconds. */

@@ -1,6 +1,6 @@
 /**
- * The hash of the server's public key, where its certificate is not publicly trusted: native clients need it in links. A browser that has accepted the
- * certificate takes the server's word for it.
+ * The hash of the server's public key, if its certificate is not publicly trusted. Native clients need it in links. A browser that has accepted the
+ * certificate trusts the server's answer.
  */
 import { fromBase64 } from "../sealed/bytes.js";
 

@@ -1,5 +1,5 @@
 /**
- * Warnings stay above the conversation until the person has taken note of them, and say what to do.
+ * Warnings. They stay above the conversation until the user confirms them, and they say what to do.
  */
 import { adviceFor, alarmText } from "./alarm-text.js";
 import { fill, h, isolated } from "./dom.js";
@@ -18,7 +18,7 @@ export class AlarmBanner {
     this.changed = changed;
     /** What is open, by its text. @type {Map<string, { item: HTMLElement, times: HTMLElement, count: number }>} */
     this.open = new Map();
-    // A list that says what is added to it, and nothing of what was there.
+    // Screen readers announce additions to this list only.
     this.list = h("div", { class: "alarm-list", role: "alert", "aria-atomic": "false" });
     this.more = h("p", { class: "advice", hidden: true });
     this.button = h("button", { type: "button", onclick: () => this.acknowledge() }, t("alarm.acknowledge"));

@@ -1,5 +1,5 @@
 /**
- * Alarms in words for people, and what to do about them.
+ * The texts of alarms, with advice.
  */
 import { phrase, t } from "./i18n.js";
 

@@ -1,5 +1,5 @@
 /**
- * What screen readers are told, once each: politely, or at once when it is a warning.
+ * Announcements for screen readers, each of them once: politely, or at once for warnings.
  */
 import { h } from "./dom.js";
 

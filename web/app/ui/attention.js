@@ -1,6 +1,6 @@
 /**
- * Telling a person who looks elsewhere: in the title, by a notification, by a sound. It names neither the text nor the author; the room's name
- * stands in the title only by choice, because browsers remember titles.
+ * Attracts the attention of a user who looks elsewhere: by the title, a notification or a sound. None of them contains the text or the author. The
+ * title contains the room's name only if the user chooses that, because browsers remember titles.
  */
 import { t } from "./i18n.js";
 

@@ -1,7 +1,7 @@
 /**
  * Dialogs and panels as entries of the browser's history: Back closes what is open instead of leaving the room, and so does Escape.
  *
- * The entry's state says how many things are open. Changes are made good once per task, so that a dialog that opens another costs one entry.
+ * The entry's state contains the number of open things. The history is updated once per task, so that a dialog that opens another costs one entry.
  */
 
 import { isComposing } from "./dom.js";
@@ -15,7 +15,7 @@ let moving = false;
 const depth = () => Number(history.state?.open ?? 0);
 
 /**
- * Something has opened. Gives what to call when it has closed in another way than by Back.
+ * Something has opened. Returns a function to call when it closes in another way than by Back.
  *
  * @param {() => void} close
  */
@@ -57,7 +57,7 @@ addEventListener("popstate", () => {
   } else {
     while (open.length > depth()) open.pop()?.close();
   }
-  // Forward leads to what is closed by now.
+  // Forward leads to something that is closed already.
   settleSoon();
 });
 

@@ -1,8 +1,8 @@
 /**
- * Where messages are written: as many lines as one likes, Enter sends on keyboards, the button sends everywhere.
+ * The field for messages of any number of lines. Enter sends on keyboards; the button sends everywhere.
  *
- * The recipient belongs to the draft. There is one draft for everyone and one for each member that was written to privately; no draft ever changes its
- * recipient by itself. When the recipient is gone, nothing can be sent until the person has decided what becomes of the draft.
+ * The recipient belongs to the draft. There is one draft for everyone, and one for each member of a private conversation. No draft changes its
+ * recipient by itself. If the recipient has left, the field sends nothing until the user decides about the draft.
  */
 import { fill, h, isComposing } from "./dom.js";
 import { t } from "./i18n.js";
@@ -34,7 +34,7 @@ export class Composer {
     /** By recipient. @type {Map<string | undefined, Draft>} */
     this.drafts = new Map([[undefined, this.draft]]);
     this.input = h("textarea", { rows: 1, autocomplete: "off", dir: "auto", enterKeyHint: "send" });
-    // Browsers send what is checked to their makers, some of them.
+    // Some browsers send text to their makers to check its spelling.
     this.input.spellcheck = false;
     this.input.setAttribute("autocorrect", "off");
     this.problem = h("p", { class: "problem", role: "alert" });
@@ -170,7 +170,7 @@ export class Composer {
     const text = tidy(this.input.value);
     if (text === "" || draft.gone !== undefined || this.frozen) return;
     fill(this.problem);
-    // The field is free at once: a second Enter finds it empty, and what is typed meanwhile stays.
+    // The field is empty at once: a second Enter sends nothing, and text that is typed in the meantime stays.
     draft.text = "";
     if (this.draft === draft) this.clear();
     if (!(await this.send(text, draft.to))) this.putBack(draft, text);

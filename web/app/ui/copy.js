@@ -1,5 +1,5 @@
 /**
- * Copying text, and telling the truth about it.
+ * Copies text, and reports honestly whether that worked.
  */
 import { announce } from "./announce.js";
 import { fill, h } from "./dom.js";

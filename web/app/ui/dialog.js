@@ -1,5 +1,5 @@
 /**
- * Dialogs: one look and one behaviour for all. The browser keeps focus inside and gives it back; Back closes them.
+ * Dialogs, with one look and one behaviour for all. The browser keeps the focus inside and returns it; Back closes them.
  */
 import { opened } from "./back.js";
 import { h, newId } from "./dom.js";

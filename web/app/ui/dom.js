@@ -1,5 +1,5 @@
 /**
- * Making elements. Text is only ever set as text: there is no way here to set markup.
+ * Makes elements. It sets text only as text, and offers no way to set markup.
  */
 
 /** @typedef {Node | string | null | undefined | false} Child */

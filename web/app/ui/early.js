@@ -1,5 +1,5 @@
 /**
- * What is fetched first, while the rest is on its way: the table of the browser's language.
+ * Fetches the table of the browser's language first, while the other modules are still loading.
  */
 import { followWishes } from "./i18n.js";
 

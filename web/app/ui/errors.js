@@ -1,5 +1,5 @@
 /**
- * What went wrong, in words for people.
+ * The texts of errors.
  */
 import { EntryError, RoomError, SealedError } from "../client/index.js";
 import { t } from "./i18n.js";

@@ -1,5 +1,5 @@
 /**
- * The end of a room: why, what is left to copy, and how long until the page wipes itself.
+ * The end of a room: the reason, the drafts that the user can copy, and the time until the page wipes itself.
  */
 import { copyButton } from "./copy.js";
 import { fill, h } from "./dom.js";

@@ -1,5 +1,5 @@
 /**
- * A form that says what it is doing and what went wrong.
+ * A form that shows its progress and its errors.
  */
 import { fill, h } from "./dom.js";
 import { explain } from "./errors.js";

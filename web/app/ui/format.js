@@ -1,6 +1,6 @@
 /**
- * Light formatting of messages: `code`, fenced blocks, **bold**, *italics*, quotes and lists. It builds elements out of text; what is not a complete
- * mark stays as it was written.
+ * Light formatting of messages: `code`, fenced blocks, **bold**, *italics*, quotes and lists. It builds elements from text. An incomplete
+ * mark stays as it is.
  */
 import { copyButton, selectContent } from "./copy.js";
 import { h } from "./dom.js";

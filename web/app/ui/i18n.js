@@ -1,5 +1,5 @@
 /**
- * The words of the interface: one table a language, all with the same keys. Only the one that is shown is loaded.
+ * The texts of the interface: one table per language, all with the same keys. The page loads only the table that it shows.
  */
 
 /** @typedef {keyof typeof import("./text/en.js").TABLE} Key */

@@ -1,5 +1,5 @@
 /**
- * The few pictures of the interface, drawn by hand. They are decoration: what they mean is said in text beside them or in a label.
+ * The few pictures of the interface, drawn by hand. They are decoration: a text beside them or a label contains their meaning.
  */
 import { svg } from "./dom.js";
 

@@ -1,5 +1,5 @@
 /**
- * Making invite links of all kinds, seeing what has become of them, and taking them back.
+ * Makes invite links of all kinds, shows their state, and revokes them.
  */
 import { confirmThat, openDialog } from "./dialog.js";
 import { field, fill, h, isolated, select } from "./dom.js";

@@ -1,5 +1,5 @@
 /**
- * An invite as it is handed out: the code to scan, the link to copy, the device's share sheet.
+ * An invite for the guest: the code to scan, the link to copy, the device's share sheet.
  */
 import { copyButton } from "./copy.js";
 import { h } from "./dom.js";

@@ -1,5 +1,5 @@
 /**
- * The invites that were made in a room, as long as the room lasts: the label of each, and its state.
+ * The invites of a room, each with its label and its state, as long as the room lasts.
  */
 
 /**

@@ -1,5 +1,5 @@
 /**
- * An invite, looked at before it is used: which room, whose, and for how long. Looking spends nothing.
+ * Shows an invite before it is used: the room, its owner and the expiry. This does not spend the invite.
  */
 import { clockOffset, fingerprintOf, joinRoom } from "../client/index.js";
 import { tidyName } from "../sealed/name.js";

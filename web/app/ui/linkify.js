@@ -1,8 +1,8 @@
 /**
- * Text with its web addresses made clickable. Nothing of the text is ever read as markup.
+ * Makes web addresses in a text clickable. No part of the text is interpreted as markup.
  *
  * An address ends where a reader sees it end: at a space, a quotation mark, the punctuation of any language, an invisible character, and where a
- * script begins that writes no spaces between words. What is not sure is not linked. A link shows where it leads: hosts of other scripts in the
+ * script begins that writes no spaces between words. An uncertain address is not linked. A link shows its destination: a host in another script in a
  * form that no letter can imitate (punycode), everything else as it is sent.
  */
 import { h } from "./dom.js";

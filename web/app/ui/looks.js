@@ -1,5 +1,5 @@
 /**
- * The language and the theme, as chosen on the page. Nothing is stored: the choice lasts as long as the page, and the browser's wishes hold otherwise.
+ * The language and the theme, as chosen on the page. Nothing is stored: the choice lasts as long as the page. The default is the browser's setting.
  */
 import { select } from "./dom.js";
 import { followWishes, language, LANGUAGE_NAMES, t } from "./i18n.js";

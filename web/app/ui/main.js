@@ -1,6 +1,6 @@
 /**
- * The web client's beginning: takes the invite out of the address, and moves between its three screens. Nothing is stored anywhere; what there is lives
- * in this page and ends with it.
+ * The start of the web client: removes the invite from the address, and switches between the three screens. It stores nothing; all data is in this
+ * page and ends with it.
  */
 import { takenLink, watchFragment } from "./fragment.js";
 import { wishedLanguage } from "./early.js";

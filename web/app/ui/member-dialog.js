@@ -1,5 +1,5 @@
 /**
- * One member: their fingerprint, comparing it, and what the owner can do.
+ * One member: the fingerprint, its comparison, and the actions of the owner.
  */
 import { groups, words } from "../client/index.js";
 import { confirmThat, openDialog } from "./dialog.js";

@@ -1,6 +1,6 @@
 /**
- * Who is here. Beside the messages where there is room, over them on phones. A row stays the same element as long as its member is here, so that the
- * focus stays where it is while others come and go.
+ * The list of members: beside the messages on wide screens, over them on phones. A row stays the same element as long as its member is in the room, so
+ * that joins and leaves do not move the focus.
  */
 import { words } from "../client/index.js";
 import { opened } from "./back.js";

@@ -1,5 +1,5 @@
 /**
- * What becomes of one's own messages: on their way, sent, kept for members who are away, not delivered. A failed one can be sent again, copied, deleted.
+ * The state of the user's own messages: sending, sent, kept for members who are away, not delivered. The user can retry, copy or delete a failed one.
  */
 import { announce } from "./announce.js";
 import { explain } from "./errors.js";

@@ -1,8 +1,8 @@
 /**
- * The panic key: F8, or Escape pressed three times within a second. Everything is wiped and the page is gone.
+ * The panic key: F8, or Escape pressed three times within a second. It wipes everything and leaves the page.
  *
- * One press counts once, however long the key is held. A press that closes something, or that belongs to the composition of a character, does not
- * count and begins the count anew.
+ * One press counts once, however long the key is down. A press that closes something, or that belongs to the composition of a character, does not
+ * count and restarts the count.
  */
 import { isAnythingOpen } from "./back.js";
 import { isComposing } from "./dom.js";

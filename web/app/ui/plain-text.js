@@ -1,5 +1,5 @@
 /**
- * What members write, made safe to show: nothing in it reaches beyond its own place.
+ * Makes text of members safe to display: it cannot change anything outside its own element.
  */
 
 /** Controls, and characters that turn or isolate the direction of what follows. Marks and joiners of a script stay. */

@@ -1,5 +1,5 @@
 /**
- * What is seldom needed: one's own fingerprint, notifications, the look, leaving, closing, the panic button.
+ * The menu of rare actions: one's own fingerprint, notifications, the look, leaving, closing, the panic button.
  */
 import { canNotify, setNotifying, setSounding, settings, showNameInTitle } from "./attention.js";
 import { openDialog } from "./dialog.js";

@@ -1,5 +1,5 @@
 /**
- * The room: who is here, what is said, what happens, and what to be warned of.
+ * The room: members, messages, events and warnings.
  */
 import { AlarmBanner } from "./alarm-banner.js";
 import { alarmText } from "./alarm-text.js";

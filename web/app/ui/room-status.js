@@ -1,5 +1,5 @@
 /**
- * The line under the room's name: whether the connection lives, when the room ends, and whether there are warnings.
+ * The line under the room's name: the state of the connection, the end of the room, and the number of warnings.
  */
 import { fill, h } from "./dom.js";
 import { shortDate, t } from "./i18n.js";

@@ -1,5 +1,5 @@
 /**
- * Searching what was said in the room, here in this page.
+ * Searches the messages of the room within this page.
  */
 import { opened } from "./back.js";
 import { fill, h } from "./dom.js";

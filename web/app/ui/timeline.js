@@ -1,6 +1,6 @@
 /**
- * What was said and what happened, in the order in which it came. It keeps thousands of entries, but only a part of them is in the page at a time: what
- * is around the place that is looked at. So typing and scrolling cost the same in a long room as in an empty one.
+ * Messages and events in the order of their arrival. It keeps thousands of entries, but only those near the visible place are in the page. Typing and
+ * scrolling therefore cost the same in a long room as in an empty one.
  */
 import { fill, h, isolated } from "./dom.js";
 import { dayOf, t } from "./i18n.js";

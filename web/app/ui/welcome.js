@@ -1,5 +1,5 @@
 /**
- * The first thing in a new room: its code, to be scanned, copied or shared at once. It goes when the first guest has come.
+ * The start of a new room: its code, to scan, copy or share at once. It disappears when the first guest joins.
  */
 import { fill, h } from "./dom.js";
 import { explain } from "./errors.js";

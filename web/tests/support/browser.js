@@ -1,5 +1,5 @@
 /**
- * Chromium with pages that are watched: whatever a page logs as a warning or error, breaks of its own rules, and requests to anywhere else end up in a
+ * Chromium with watched pages: their warnings and errors, breaches of their own policy, and requests to other servers go into a
  * list that must stay empty.
  */
 import assert from "node:assert/strict";

@@ -1,5 +1,5 @@
 /**
- * A relay in memory with machines around it and a clock of its own. It does what the real one does, unless a test has it lie.
+ * A relay in memory with machines around it and a clock of its own. It behaves as the real one, unless a test makes it lie.
  */
 import { readFileSync } from "node:fs";
 
