@@ -23,6 +23,9 @@ mod web_client {
     use flate2::write::GzEncoder;
     use sha2::{Digest, Sha256};
 
+    /// Bytes of a content's hash in its entity tag.
+    const TAG_BYTES: usize = 16;
+
     pub(super) fn embed() {
         let folder = Path::new(&variable("CARGO_MANIFEST_DIR")).join("web/app");
         // A folder counts as changed when a file in it was added, changed or removed.
@@ -49,7 +52,8 @@ mod web_client {
             }
             let compressed = out.join(format!("{number}.gz"));
             fs::write(&compressed, gzip(&content)?)?;
-            let entry = format!("({path:?}, include_bytes!({file:?}), include_bytes!({compressed:?})),");
+            let tag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(&Sha256::digest(&content)[..TAG_BYTES]));
+            let entry = format!("({path:?}, include_bytes!({file:?}), include_bytes!({compressed:?}), {tag:?}),");
             writeln!(table, "    {entry}").map_err(io::Error::other)?;
         }
         table.push_str("]\n");

@@ -157,14 +157,22 @@ pub(super) fn not_serving() -> Answer {
 }
 
 /// A file of the web client, with the headers that isolate the page.
+///
+/// Browsers keep it and ask each time whether it is still the same (RFC 9110 §13.1.2); then the answer is only a head.
 fn serve(asset: Asset, request: &Request<Incoming>) -> Answer {
     let compressed = names(request, header::ACCEPT_ENCODING, "gzip");
-    let content = if compressed { asset.gzip } else { asset.plain };
-    let mut answer = body(StatusCode::OK, asset.kind, Bytes::from_static(content));
+    let same = matches_tag(request, asset.tag);
+    let mut answer = if same {
+        body(StatusCode::NOT_MODIFIED, asset.kind, Bytes::new())
+    } else {
+        body(StatusCode::OK, asset.kind, Bytes::from_static(if compressed { asset.gzip } else { asset.plain }))
+    };
     let headers = answer.headers_mut();
-    if compressed {
+    if compressed && !same {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(header::ETAG, HeaderValue::from_static(asset.tag));
     headers.insert(header::VARY, HeaderValue::from_static("accept, accept-encoding"));
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(web::CONTENT_SECURITY_POLICY));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
@@ -178,6 +186,15 @@ fn serve(asset: Asset, request: &Request<Incoming>) -> Answer {
         headers.insert(header::HeaderName::from_static(name), HeaderValue::from_static(value));
     }
     answer
+}
+
+/// Whether the client has the content of a tag already: `If-None-Match` lists the tags that it has, or is `*`. Compared weakly, as that header is.
+fn matches_tag(request: &Request<Incoming>, tag: &str) -> bool {
+    let lists = request.headers().get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    lists
+        .flat_map(|list| list.split(','))
+        .map(str::trim)
+        .any(|known| known == "*" || known.trim_start_matches("W/") == tag)
 }
 
 /// Whether a header that lists what the client takes names `wanted`, and not with weight zero (RFC 9110 §12.4.2).

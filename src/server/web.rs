@@ -4,8 +4,8 @@
 //! It reads nothing from disk, so nobody can make a running server send other files. The hash over all files identifies
 //! a release.
 
-/// Every file: the path under which it is served, its content, and the same in gzip. In the order of the paths' bytes.
-type Files = &'static [(&'static str, &'static [u8], &'static [u8])];
+/// Every file: the path under which it is served, its content, the same in gzip, and its entity tag. In the order of the paths' bytes.
+type Files = &'static [(&'static str, &'static [u8], &'static [u8], &'static str)];
 
 static RELEASE: Release = Release {
     files: include!(concat!(env!("OUT_DIR"), "/web_client.rs")),
@@ -18,7 +18,7 @@ pub const HASH_PATH: &str = "/web-hash";
 /// The rights of the page. It loads scripts and styles from this server only, connects to this server only, has no
 /// inline code, and can set text only as text.
 pub(super) const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
-     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
+     connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 /// The devices that the page may use: the camera to scan codes, and the clipboard to copy links.
 pub(super) const PERMISSIONS_POLICY: &str = "camera=(self), clipboard-write=(self), accelerometer=(), autoplay=(), \
      clipboard-read=(), display-capture=(), encrypted-media=(), fullscreen=(), geolocation=(), gyroscope=(), hid=(), \
@@ -35,6 +35,8 @@ pub struct Asset {
     pub plain: &'static [u8],
     /// The same in gzip (RFC 1952).
     pub gzip: &'static [u8],
+    /// Its entity tag (RFC 9110 §8.8.3), which changes with its content. In quotes.
+    pub tag: &'static str,
 }
 
 /// A whole web client.
@@ -53,13 +55,13 @@ impl Release {
     /// The file under a path of the server; the page itself is `/`.
     pub fn get(&self, path: &str) -> Option<Asset> {
         let found = self.files.binary_search_by(|(name, ..)| (*name).cmp(path)).ok()?;
-        let (path, plain, gzip) = self.files[found];
-        Some(Asset { kind: kind_of(path), plain, gzip })
+        let (path, plain, gzip, tag) = self.files[found];
+        Some(Asset { kind: kind_of(path), plain, gzip, tag })
     }
 
     /// All files with their paths, in the order of the paths' bytes.
     pub fn assets(&self) -> impl ExactSizeIterator<Item = (&'static str, Asset)> {
-        self.files.iter().map(|(path, plain, gzip)| (*path, Asset { kind: kind_of(path), plain, gzip }))
+        self.files.iter().map(|(path, plain, gzip, tag)| (*path, Asset { kind: kind_of(path), plain, gzip, tag }))
     }
 
     /// The SHA-256 over each path and content, each behind its length (8 bytes, big-endian), in URL-safe base64 without
@@ -75,6 +77,8 @@ fn kind_of(path: &str) -> &'static str {
         Some("js") => "text/javascript; charset=utf-8",
         Some("css") => "text/css; charset=utf-8",
         Some("svg") => "image/svg+xml",
+        Some("png") => "image/png",
+        Some("webmanifest") => "application/manifest+json",
         _ => "text/plain; charset=utf-8",
     }
 }

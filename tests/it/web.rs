@@ -34,13 +34,13 @@ async fn the_page_is_served_under_its_rules() {
     assert_eq!(body, release().get("/").unwrap().plain);
     for expected in [
         "content-type: text/html; charset=utf-8",
-        "cache-control: no-store",
+        "cache-control: no-cache",
         "x-content-type-options: nosniff",
         "referrer-policy: no-referrer",
         "cross-origin-opener-policy: same-origin",
         "cross-origin-embedder-policy: require-corp",
         "permissions-policy: camera=(self)",
-        "content-security-policy: default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';",
+        "content-security-policy: default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; manifest-src 'self';",
         "require-trusted-types-for 'script'; trusted-types 'none'",
         // This server's certificate counts as one that was given.
         "strict-transport-security: max-age=",
@@ -54,6 +54,31 @@ async fn the_page_is_served_under_its_rules() {
     assert!(head.starts_with("http/1.1 404 "), "{head}");
     let (head, _) = get(&server, "/../Cargo.toml", "").await;
     assert!(head.starts_with("http/1.1 404 "), "{head}");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_browser_has_already_is_not_sent_again() {
+    let server = TestServer::start(&[]).await;
+    for (path, asset) in release().assets() {
+        let (head, _) = get(&server, path, "Accept-Encoding: gzip\r\n").await;
+        assert!(head.contains(&format!("etag: {}", asset.tag.to_lowercase())), "{path}: {head}");
+    }
+    let tag = release().get("/style.css").unwrap().tag;
+    for (known, status) in [
+        (tag.to_owned(), 304),
+        (format!("W/{tag}"), 304),
+        (format!("\"other\", {tag}"), 304),
+        ("*".to_owned(), 304),
+        ("\"other\"".to_owned(), 200),
+        (tag.trim_matches('"').to_owned(), 200),
+    ] {
+        let (head, body) = get(&server, "/style.css", &format!("If-None-Match: {known}\r\n")).await;
+        assert!(head.starts_with(&format!("http/1.1 {status} ")), "{known}: {head}");
+        assert_eq!(body.is_empty(), status == 304, "{known}");
+        // The rules of the page hold for what it has kept, too.
+        assert!(head.contains("content-security-policy: "), "{head}");
+    }
     server.stop().await;
 }
 
