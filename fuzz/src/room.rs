@@ -23,7 +23,7 @@ pub(super) fn room(data: &[u8]) {
     let key = PublicKey::from_pem(include_str!("public-key.pem")).expect("a key");
     let newcomer = |session: u32| Newcomer {
         username: String::new().into(),
-        public_key: key.clone(),
+        public_key: Some(key.clone()),
         card: None,
         handle: session,
     };

@@ -44,7 +44,9 @@ fn command(id: u64, repeats: bool) -> Pending {
 
 fn left(session: &mut Session, out: &mut Vec<Out>) {
     let (room, user) = (RoomId::random(), RoomId::random());
-    let text = format!(r#"{{"cmd":"user-left","data":{{"room_id":"{room}","user_id":"{user}","reason":"left"}}}}"#);
+    let text = format!(
+        r#"{{"cmd":"user-left","data":{{"room_id":"{room}","user_id":"{user}","reason":"left","version":3}}}}"#
+    );
     session.receive(&text, out).unwrap();
 }
 

@@ -53,7 +53,8 @@ impl Relay {
             let Some((member, aftermath)) = room.depart(user, |handle| handle.0.away_since().is_none()) else { return };
             self.members.fetch_sub(1, Ordering::AcqRel);
             let room_id = room.id();
-            let left = Event::UserLeft(UserLeft { room_id, user_id: *user, reason });
+            let version = room.version();
+            let left = Event::UserLeft(UserLeft { room_id, user_id: *user, reason, version });
             if reason == LeaveReason::Removed {
                 // The mark of a room that is over for the client has nothing to say any more.
                 member.handle.0.settle(room_id.short(), None, |_| false);
@@ -68,7 +69,8 @@ impl Relay {
                 }
                 Aftermath::NewOwner(owner_id) => {
                     Self::tell_all(room, &left, woken);
-                    Self::tell_all(room, &Event::OwnerChanged(OwnerChanged { room_id, owner_id }), woken);
+                    let changed = Event::OwnerChanged(OwnerChanged { room_id, owner_id, version });
+                    Self::tell_all(room, &changed, woken);
                     None
                 }
                 Aftermath::Ends(reason) => Self::take_out(&mut guard, reason, woken),

@@ -25,7 +25,7 @@ struct Join<'a> {
     room_id: &'a str,
     key: &'a str,
     username: &'a str,
-    public_key: &'a str,
+    public_key: Option<&'a str>,
     card: Option<&'a str>,
 }
 
@@ -40,7 +40,8 @@ impl Session {
         let name = self.checked_name(&command.name, "name")?;
         let client_room_id =
             self.checked_name(command.client_room_id.as_deref().unwrap_or_default(), "client_room_id")?;
-        let creator = self.newcomer(&command.username, &command.public_key_string, command.card.as_deref())?;
+        let creator =
+            self.newcomer(&command.username, command.public_key_string.as_deref(), command.card.as_deref())?;
         let max_members = match command.max_members {
             Some(most) if (1..=limits.members_per_room).contains(&most) => most as usize,
             Some(_) => return Err(refused(ErrorCode::BadRequest, "max_members")),
@@ -61,6 +62,7 @@ impl Session {
         }
         let room_id = RoomId::random();
         let (room, owner_id) = Room::new(room_id, name, RoomOptions { max_members, expires_at, owner_leaves }, creator);
+        let version = room.version();
         let cell = self.relay.open_room(room_id, room).ok_or(ErrorCode::ServerFull)?;
         self.relay.members.fetch_add(1, Ordering::AcqRel);
         self.relay.schedule_room(room_id, expires_at);
@@ -74,6 +76,7 @@ impl Session {
             one_time_join_keys: [],
             forever_join_key: String::new(),
             users: Nobody {},
+            version,
         };
         self.push_event(&Event::CreateRoom(Created { room, client_room_id: client_room_id.to_string() }), id, woken);
         Ok(())
@@ -90,7 +93,7 @@ impl Session {
             room_id: &command.room_id,
             key: &command.one_time_key,
             username: &command.username,
-            public_key: &command.public_key,
+            public_key: command.public_key.as_deref(),
             card: command.card.as_deref(),
         };
         self.join(&join, id, woken)
@@ -107,7 +110,7 @@ impl Session {
             room_id: &command.room_id,
             key: &command.forever_key,
             username: &command.username,
-            public_key: &command.public_key,
+            public_key: command.public_key.as_deref(),
             card: command.card.as_deref(),
         };
         self.join(&join, id, woken)
@@ -154,6 +157,7 @@ impl Session {
                 room_name: room.name().to_owned(),
                 owner_id: room.owner(),
                 users: others(room, &user_id),
+                version: room.version(),
             };
             self.push_event(&Event::Joined(joined), id, woken);
             (!lives).then_some(user_id)
@@ -178,20 +182,30 @@ impl Session {
         let lives = self.add_membership(Membership::new(room.id(), user_id, cell.clone(), join.username));
         if let Some(member) = room.member(&user_id) {
             let place = member.place;
-            let User { user_id, username, public_key_string, card } = entry(user_id, member);
-            let joined = UserJoined {
-                room_id: room.id(),
-                room_name: room.name().to_owned(),
-                user_id,
-                username,
-                public_key: public_key_string,
-                card,
+            let joined = |with_key| {
+                let User { user_id, username, public_key_string, card } = entry(user_id, member, with_key);
+                let joined = UserJoined {
+                    room_id: room.id(),
+                    room_name: room.name().to_owned(),
+                    user_id,
+                    username,
+                    public_key: public_key_string,
+                    card,
+                    version: room.version(),
+                };
+                match join.way {
+                    WayIn::Onetime => Event::UserJoinedOnetime(joined),
+                    WayIn::Forever => Event::UserJoinedForever(joined),
+                }
             };
-            let event = match join.way {
-                WayIn::Onetime => Event::UserJoinedOnetime(joined),
-                WayIn::Forever => Event::UserJoinedForever(joined),
-            };
-            Relay::tell(room, &event, place, |user| *user != user_id, woken);
+            let others = |user: &UserId| *user != user_id;
+            if member.public_key.is_some() {
+                Relay::tell(room, &joined(true), place, others, woken);
+            } else {
+                let has_key = |user: &UserId| room.member(user).is_some_and(|member| member.public_key.is_some());
+                Relay::tell(room, &joined(false), place, |user| others(user) && !has_key(user), woken);
+                Relay::tell(room, &joined(true), place, |user| others(user) && has_key(user), woken);
+            }
         }
         lives
     }
@@ -208,15 +222,15 @@ impl Session {
     fn newcomer(
         self: &Arc<Self>,
         username: &str,
-        public_key: &str,
+        public_key: Option<&str>,
         card: Option<&str>,
     ) -> Result<Newcomer<Handle<Self>>, Refused> {
         let username = self.checked_name(username, "username")?;
         let card = card.map(|card| self.checked_card(card)).transpose()?;
-        if public_key.len() as u64 > self.relay.limits.public_key_bytes {
+        if public_key.is_some_and(|key| key.len() as u64 > self.relay.limits.public_key_bytes) {
             return Err(ErrorCode::BadPublicKey.into());
         }
-        let public_key = PublicKey::from_pem(public_key).map_err(|_| ErrorCode::BadPublicKey)?;
+        let public_key = public_key.map(PublicKey::from_pem).transpose().map_err(|_| ErrorCode::BadPublicKey)?;
         Ok(Newcomer { username, public_key, card, handle: Handle(self.clone()) })
     }
 

@@ -14,22 +14,29 @@ use crate::protocol::command::{InRoom, OfMember, SetCard};
 use crate::protocol::event::{Away, Event, Members, MembersNow, OwnerChanged, User};
 use crate::protocol::frame::TextFrame;
 use crate::protocol::ids::UserId;
+use crate::protocol::public_key::PublicKey;
 use crate::room::{Change, Member, Millis};
 use crate::sync::lock;
 
-/// A member as others see it.
-pub(super) fn entry(user_id: UserId, member: &Member<Handle<Session>>) -> User {
+/// Stands in for the key of a member that gave none, for readers that need one everywhere. Nobody knows its factors: it is the hash of a text,
+/// SHA-256 of `subrosa placeholder key` and a byte that counts from 0, eight times, with the first and the last bit set.
+pub(super) const PLACEHOLDER_KEY: &str = include_str!("placeholder_key.pem");
+
+/// A member as others see it; `with_key` asks for a placeholder if it has no key.
+pub(super) fn entry(user_id: UserId, member: &Member<Handle<Session>>, with_key: bool) -> User {
+    let key = member.public_key.as_ref().map(PublicKey::pkcs1_pem);
     User {
         user_id,
         username: member.username.to_string(),
-        public_key_string: member.public_key.pkcs1_pem(),
+        public_key_string: key.or_else(|| with_key.then(|| PLACEHOLDER_KEY.to_owned())),
         card: member.card.as_ref().map(|card| card.to_string()),
     }
 }
 
 /// All members but one, longest-standing first.
 pub(super) fn others(room: &SharedRoom, me: &UserId) -> Vec<User> {
-    room.members().filter(|(user, _)| user != me).map(|(user, member)| entry(user, member)).collect()
+    let with_key = room.member(me).is_some_and(|member| member.public_key.is_some());
+    room.members().filter(|(user, _)| user != me).map(|(user, member)| entry(user, member, with_key)).collect()
 }
 
 /// The members who are away, without the one that is told.
@@ -59,12 +66,14 @@ impl Session {
                         .members()
                         .filter(|(user, _)| *user != acting.user)
                         .partition(|(_, member)| member.place < place);
+                    let with_key = room.member(&acting.user).is_some_and(|member| member.public_key.is_some());
                     let now = Event::Members(MembersNow {
                         room_id: room.id(),
                         owner_id: room.owner(),
-                        users: since.into_iter().map(|(user, member)| entry(user, member)).collect(),
+                        users: since.into_iter().map(|(user, member)| entry(user, member, with_key)).collect(),
                         here: before.into_iter().map(|(user, _)| user).collect(),
                         away: away(room, &acting.user, self.relay.now()),
+                        version: room.version(),
                     });
                     let here: HashSet<u64, RandomState> = room.members().map(|(user, _)| user.short()).collect();
                     self.settle(mark, Some(TextFrame::text(&now.to_json(None))), |sender| here.contains(&sender));
@@ -120,7 +129,8 @@ impl Session {
             if !room.transfer(&owner_id) {
                 return Err(ErrorCode::Absent.into());
             }
-            let changed = Event::OwnerChanged(OwnerChanged { room_id: room.id(), owner_id });
+            let version = room.version();
+            let changed = Event::OwnerChanged(OwnerChanged { room_id: room.id(), owner_id, version });
             Relay::tell_all(room, &changed, woken);
             Ok(room.id())
         })?;
@@ -136,7 +146,8 @@ impl Session {
     ) -> Result<(), Refused> {
         let acting = self.member_of(&command.room_id)?;
         self.in_room(&acting, |room| {
-            let members = Members { room_id: room.id(), owner_id: room.owner(), users: others(room, &acting.user) };
+            let users = others(room, &acting.user);
+            let members = Members { room_id: room.id(), owner_id: room.owner(), users, version: room.version() };
             // Under the lock, so that the list has its place in the order of joins and leaves.
             self.push_event(&Event::ListMembers(members), id, woken);
             Ok(())

@@ -7,13 +7,14 @@ use foldhash::fast::RandomState;
 
 use super::execute::{Outcome, Refused, refused};
 use super::outbox::{Fate, Woken};
+use super::registry::Handle;
 use super::session::{Acting, Session, SharedRoom};
 use crate::protocol::codes::ErrorCode;
 use crate::protocol::command::{RawString, SendMessage, SendMessages};
 use crate::protocol::event::{Event, MessageHead, Sent};
 use crate::protocol::frame::TextFrame;
 use crate::protocol::ids::{RoomId, UserId, well_formed};
-use crate::room::{Kind, Origin};
+use crate::room::{Kind, Member, Origin};
 use crate::sync::lock;
 
 /// A `shared` payload up to this size is copied for each recipient, which costs less than sharing it.
@@ -36,7 +37,7 @@ impl Session {
         let room = guard.as_ref().ok_or(ErrorCode::Denied)?;
         room.member(&acting.user).ok_or(ErrorCode::Denied)?;
         let kind = self.message_kind(&acting);
-        let (user, fate) = deliver(room, &command.to_user_id, frame, kind, woken)?;
+        let (user, fate) = deliver(room, &command.to_user_id, frame, kind, true, woken)?;
         match id {
             Some(id) => {
                 let mut sent = Sent { room_id: RoomId::parse(&command.room_id), ..Sent::default() };
@@ -57,8 +58,14 @@ impl Session {
         woken: &mut Woken,
     ) -> Result<Outcome, Refused> {
         let acting = self.member_of(&command.room_id)?;
-        if command.to.is_empty() {
+        if command.to.is_empty() && command.rest.is_none() {
             return Err(refused(ErrorCode::BadRequest, "to"));
+        }
+        if command.shared.is_none() && command.rest.is_some() {
+            return Err(refused(ErrorCode::BadRequest, "shared"));
+        }
+        if command.shared.is_none() && command.to.iter().any(|part| part.content.is_none()) {
+            return Err(refused(ErrorCode::BadRequest, "content"));
         }
         let mut seen: HashSet<&str, RandomState> =
             HashSet::with_capacity_and_hasher(command.to.len(), RandomState::default());
@@ -75,14 +82,34 @@ impl Session {
         let guard = lock(&acting.cell.room);
         let room = guard.as_ref().ok_or(ErrorCode::Denied)?;
         room.member(&acting.user).ok_or(ErrorCode::Denied)?;
+        if command.rest.is_some_and(|version| !(1..=room.version()).contains(&version)) {
+            return Err(refused(ErrorCode::BadRequest, "rest"));
+        }
+        let keep = command.keep.unwrap_or(true);
         let mut sent = Sent { room_id: RoomId::parse(&command.room_id), ..Sent::default() };
         let mut bytes_out = 0;
         let kind = self.message_kind(&acting);
         for part in &command.to {
-            let frame = packet.frame(part.content);
+            let frame = packet.frame(part.content.unwrap_or_default());
             bytes_out += frame.len();
-            let (user, fate) = deliver(room, &part.to_user_id, frame, kind, woken)?;
+            let (user, fate) = deliver(room, &part.to_user_id, frame, kind, keep, woken)?;
             file(&mut sent, user, fate);
+        }
+        if let Some(version) = command.rest {
+            let frame = packet.frame(RawString::default());
+            let mut reached = 0;
+            // In the order of joining: who came after that version comes last.
+            for (user, member) in room.members().take_while(|(_, member)| member.since <= version) {
+                if user == acting.user || seen.contains(user.as_str()) {
+                    continue;
+                }
+                bytes_out += frame.len();
+                match push(member, frame.clone(), kind, keep, woken) {
+                    Fate::Reached => reached += 1,
+                    fate => file(&mut sent, user, fate),
+                }
+            }
+            sent.rest = Some(reached);
         }
         if let Some(id) = id {
             self.answer_send(id, &Event::Sent(sent), woken);
@@ -135,14 +162,21 @@ fn deliver(
     to: &str,
     frame: TextFrame,
     kind: Kind,
+    keep: bool,
     woken: &mut Woken,
 ) -> Result<(UserId, Fate), Refused> {
     let known = UserId::candidate(to).and_then(|user| room.member(&user).map(|member| (user, member)));
     let (user, fate) = match known {
-        Some((user, member)) => (user, member.handle.0.push(frame, kind, woken)),
+        Some((user, member)) => (user, push(member, frame, kind, keep, woken)),
         None => (UserId::parse(to).ok_or_else(|| refused(ErrorCode::BadRequest, "to_user_id"))?, Fate::Lost),
     };
     Ok((user, fate))
+}
+
+/// The same when the recipient is known; with `keep` also if its connection is away.
+fn push(member: &Member<Handle<Session>>, frame: TextFrame, kind: Kind, keep: bool, woken: &mut Woken) -> Fate {
+    let Handle(session) = &member.handle;
+    if keep { session.push(frame, kind, woken) } else { session.push_if_here(frame, kind, woken) }
 }
 
 fn file(sent: &mut Sent, user: UserId, fate: Fate) {

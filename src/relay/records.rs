@@ -20,7 +20,7 @@ use crate::secret::{Tag, TagKey};
 use crate::sync::lock;
 
 /// The version of the records. Another one is refused.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// One piece of a relay's state. It holds secrets.
 #[derive(Serialize, Deserialize)]

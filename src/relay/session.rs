@@ -184,6 +184,15 @@ impl Session {
         self.push_into(&mut lock(&self.outbox), frame, kind, woken)
     }
 
+    /// The same for what is worth nothing later: it is lost if the connection is away.
+    pub(super) fn push_if_here(&self, frame: TextFrame, kind: Kind, woken: &mut Woken) -> Fate {
+        let mut outbox = lock(&self.outbox);
+        match outbox.line {
+            Line::Away { .. } => Fate::Lost,
+            Line::Connected(_) | Line::Ended => self.push_into(&mut outbox, frame, kind, woken),
+        }
+    }
+
     /// The same when the outbox is locked already.
     pub(super) fn push_into(&self, outbox: &mut Outbox, frame: TextFrame, kind: Kind, woken: &mut Woken) -> Fate {
         if matches!(outbox.line, Line::Ended) || self.relay.is_taken_over() {

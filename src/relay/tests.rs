@@ -3,6 +3,7 @@
 mod bounds;
 mod model;
 mod order;
+mod rest;
 mod resume;
 mod storm;
 mod world;

@@ -26,8 +26,8 @@ pub struct RoomOptions {
 pub struct Newcomer<H> {
     /// The name that it gives itself.
     pub username: Zeroizing<String>,
-    /// Its public key, checked.
-    pub public_key: PublicKey,
+    /// Its public key, checked, if it gave one.
+    pub public_key: Option<PublicKey>,
     /// Its card, opaque.
     pub card: Option<Zeroizing<String>>,
     /// How the relay reaches it.
@@ -38,12 +38,14 @@ pub struct Newcomer<H> {
 pub struct Member<H> {
     /// The name that it gave itself.
     pub username: Zeroizing<String>,
-    /// Its public key.
-    pub public_key: PublicKey,
+    /// Its public key, if it gave one.
+    pub public_key: Option<PublicKey>,
     /// Its card, opaque.
     pub card: Option<Zeroizing<String>>,
     /// How the relay reaches it.
     pub handle: H,
+    /// The room's version at which it came in.
+    pub since: u64,
     /// Its place in the order of joining.
     pub place: u64,
     /// The one-time key that it came by, so that its own retry is known again.
@@ -108,6 +110,7 @@ pub struct Room<H> {
     pub(super) name: Zeroizing<String>,
     pub(super) options: RoomOptions,
     // Changed by every join and departure.
+    pub(super) version: u64,
     pub(super) owner: UserId,
     pub(super) members: HashMap<UserId, Member<H>, RandomState>,
     pub(super) order: BTreeMap<u64, UserId>,
@@ -125,6 +128,7 @@ impl<H: PartialEq> Room<H> {
             id,
             name,
             options,
+            version: 0,
             owner: UserId::random(),
             members: HashMap::default(),
             order: BTreeMap::new(),
@@ -155,6 +159,11 @@ impl<H: PartialEq> Room<H> {
     /// The place in the order of joining that the next member will have.
     pub fn next_place(&self) -> u64 {
         self.next_place
+    }
+
+    /// Counts every join and every departure, the creator's coming as the first.
+    pub fn version(&self) -> u64 {
+        self.version
     }
 
     /// How many members there are.
@@ -230,14 +239,17 @@ impl<H: PartialEq> Room<H> {
         let Newcomer { username, public_key, card, handle } = newcomer;
         let place = self.next_place;
         self.next_place += 1;
+        self.version += 1;
+        let since = self.version;
         self.order.insert(place, user);
-        self.members.insert(user, Member { username, public_key, card, handle, place, came_by });
+        self.members.insert(user, Member { username, public_key, card, handle, since, place, came_by });
     }
 
     /// Takes a member out; `None` when it was not in. An owner's heir is the longest-standing member whose handle `is_here`
     /// confirms, or if there is none the longest-standing of all.
     pub fn depart(&mut self, user: &UserId, is_here: impl Fn(&H) -> bool) -> Option<(Member<H>, Aftermath)> {
         let member = self.members.remove(user)?;
+        self.version += 1;
         self.order.remove(&member.place);
         if let Some(tag) = &member.came_by {
             self.bought.remove(tag);

@@ -30,6 +30,7 @@ pub struct RoomState {
     max_members: u64,
     expires_at: Option<Millis>,
     owner_leaves: OwnerLeaves,
+    version: u64,
     owner: UserId,
     next_place: u64,
     /// The members, in no order.
@@ -47,8 +48,9 @@ pub struct MemberState {
     pub session: u64,
     /// Its name in the room.
     pub username: Zeroizing<String>,
-    public_key: Vec<u8>,
+    public_key: Option<Vec<u8>>,
     card: Option<Zeroizing<String>>,
+    since: u64,
     place: u64,
     came_by: Option<Tag>,
 }
@@ -77,8 +79,9 @@ impl RoomState {
             user: *user,
             session: session(&member.handle),
             username: member.username.clone(),
-            public_key: member.public_key.pkcs1_der().to_vec(),
+            public_key: member.public_key.as_ref().map(|key| key.pkcs1_der().to_vec()),
             card: member.card.clone(),
+            since: member.since,
             place: member.place,
             came_by: member.came_by,
         };
@@ -88,6 +91,7 @@ impl RoomState {
             max_members: room.options.max_members as u64,
             expires_at: room.options.expires_at,
             owner_leaves: room.options.owner_leaves,
+            version: room.version,
             owner: room.owner,
             next_place: room.next_place,
             members: room.members.iter().map(member).collect(),
@@ -96,8 +100,8 @@ impl RoomState {
         }
     }
 
-    /// The room; `handle` finds the handle of a session. `None` when a member's public key is none, or what is written
-    /// contradicts itself.
+    /// The room; `handle` finds the handle of a session. `None` when what a member gave as its public key is none, or
+    /// what is written contradicts itself.
     pub fn into_room<H>(self, tags: &TagKey, shift: i64, handle: impl Fn(&MemberState) -> H) -> Option<Room<H>> {
         let mut keys = JoinKeys::default();
         for key in self.one_time {
@@ -113,6 +117,7 @@ impl RoomState {
                 expires_at: self.expires_at.map(|at| shifted(at, shift)),
                 owner_leaves: self.owner_leaves,
             },
+            version: self.version,
             owner: self.owner,
             members: Default::default(),
             order: Default::default(),
@@ -120,20 +125,20 @@ impl RoomState {
             bought: Default::default(),
             keys,
         };
-        if self.next_place > MOST {
+        if self.next_place > MOST || self.version > MOST {
             return None;
         }
         let mut sessions = HashSet::new();
         for member in self.members {
             let handle = handle(&member);
-            let MemberState { user, session, username, public_key, card, place, came_by } = member;
-            let public_key = PublicKey::from_pkcs1_der(&public_key).ok()?;
+            let MemberState { user, session, username, public_key, card, since, place, came_by } = member;
+            let public_key = public_key.map(|key| PublicKey::from_pkcs1_der(&key)).transpose().ok()?;
             let bought_before = came_by.and_then(|tag| room.bought.insert(tag, user));
             let placed_before = room.order.insert(place, user);
-            let member = Member { username, public_key, card, handle, place, came_by };
+            let member = Member { username, public_key, card, handle, since, place, came_by };
             let known_before = room.members.insert(user, member).is_some();
             let twice = known_before || placed_before.is_some() || bought_before.is_some() || !sessions.insert(session);
-            if twice || place >= room.next_place {
+            if twice || place >= room.next_place || !(1..=room.version).contains(&since) {
                 return None;
             }
         }

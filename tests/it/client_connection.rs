@@ -24,7 +24,7 @@ fn list(room: &RoomId) -> Command<'_> {
 
 fn left(n: u8) -> serde_json::Value {
     let (room, user) = (RoomId::random(), UserId::random());
-    json!({"cmd": "user-left", "data": {"room_id": room, "user_id": user, "reason": "left", "n": n}})
+    json!({"cmd": "user-left", "data": {"room_id": room, "user_id": user, "reason": "left", "version": 3, "n": n}})
 }
 
 async fn ended(events: &mut Events) -> End {
@@ -118,7 +118,7 @@ async fn answers_find_their_commands_and_events_keep_their_order() {
     line.send(json!({"cmd": "list-members-error", "id": second["id"], "data": {"room_id": room, "code": "denied", "msg": "no"}})).await;
     line.send(left(1)).await;
     line.send(
-        json!({"cmd": "list-members", "id": first["id"], "data": {"room_id": room, "owner_id": owner, "users": []}}),
+        json!({"cmd": "list-members", "id": first["id"], "data": {"room_id": room, "owner_id": owner, "users": [], "version": 3}}),
     )
     .await;
     line.send(left(2)).await;

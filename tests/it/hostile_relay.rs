@@ -76,7 +76,7 @@ async fn an_added_member_is_an_intruder_and_gets_nothing() {
     for card in [None, Some("AQAAAAA")] {
         let data = json!({
             "room_id": scene.room_id, "room_name": "", "user_id": UserId::random(), "username": "bob",
-            "public_key": stranger_key(), "card": card,
+            "public_key": stranger_key(), "card": card, "version": 3,
         });
         scene.evil.tell(0, json!({"cmd": "user-joined-onetime", "data": data}));
         let alarm = alarm(&mut scene.at_alice).await;
@@ -235,7 +235,7 @@ async fn a_spent_invite_that_the_relay_honours_again_is_refused_by_the_members()
 #[tokio::test(flavor = "multi_thread")]
 async fn ownership_cannot_be_imposed() {
     let mut scene = scene().await;
-    let data = json!({"room_id": scene.room_id, "owner_id": scene.bobs_id});
+    let data = json!({"room_id": scene.room_id, "owner_id": scene.bobs_id, "version": 2});
     scene.evil.tell(1, json!({"cmd": "owner-changed", "data": data}));
     assert!(matches!(alarm(&mut scene.at_bob).await, Alarm::OwnershipImposed));
     assert!(scene.bob.invite(InviteKind::OneTime, None).await.is_err());

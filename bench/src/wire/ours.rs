@@ -65,7 +65,7 @@ impl Ours {
             name: "bench".into(),
             username: "member".into(),
             client_room_id: None,
-            public_key_string: PUBLIC_KEY.into(),
+            public_key_string: Some(PUBLIC_KEY.into()),
             card: None,
             max_members: None,
             expires_in_s: None,
@@ -82,7 +82,7 @@ impl Ours {
             room_id: room.id.as_str().into(),
             forever_key: key.as_str().into(),
             username: "member".into(),
-            public_key: PUBLIC_KEY.into(),
+            public_key: Some(PUBLIC_KEY.into()),
             card: None,
         });
         sink.say(index * self.members + room.asked, Opcode::Text, command.to_frame(None));

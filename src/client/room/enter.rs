@@ -88,7 +88,7 @@ async fn create(config: Config, name: &str, new: NewRoom) -> Result<(SealedRoom,
         name: "".into(),
         username: "".into(),
         client_room_id: None,
-        public_key_string: request.public_key_pem.as_str().into(),
+        public_key_string: Some(request.public_key_pem.as_str().into()),
         card: Some(request.card.as_str().into()),
         max_members: new.max_members,
         expires_in_s: new.expires_in.map(|life| life.as_secs().max(1)),
@@ -116,7 +116,7 @@ async fn join(config: Config, link: Link, name: &str) -> Result<(SealedRoom, Roo
     .await?;
     let room_id = request.room_id.as_str().into();
     let username = "".into();
-    let public_key = request.public_key_pem.as_str().into();
+    let public_key = Some(request.public_key_pem.as_str().into());
     let card = Some(request.card.as_str().into());
     let key = exposed(&request.join_key);
     let command = match request.kind {

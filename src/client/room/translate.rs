@@ -28,7 +28,7 @@ pub(super) fn fact(event: Event, room: &str) -> Option<Fact> {
         Event::UserJoinedOnetime(joined) | Event::UserJoinedForever(joined) if here(&joined.room_id) => {
             Fact::UserJoined(Listed {
                 user_id: joined.user_id.to_string(),
-                public_key_pem: joined.public_key,
+                public_key_pem: joined.public_key.unwrap_or_default(),
                 card: joined.card,
             })
         }
@@ -64,7 +64,7 @@ pub(super) fn listed(users: Vec<User>) -> Vec<Listed> {
         .into_iter()
         .map(|user| Listed {
             user_id: user.user_id.to_string(),
-            public_key_pem: user.public_key_string,
+            public_key_pem: user.public_key_string.unwrap_or_default(),
             card: user.card,
         })
         .collect()
@@ -121,9 +121,11 @@ impl Wire {
                     .iter()
                     .map(|(user_id, content)| Payload {
                         to_user_id: user_id.as_str().into(),
-                        content: RawString::new(content).unwrap_or_default(),
+                        content: RawString::new(content),
                     })
                     .collect(),
+                rest: None,
+                keep: None,
             }),
             machine::Command::SetCard { card } => Command::SetCard(SetCard { room_id, card: card.as_str().into() }),
             machine::Command::ListMembers => Command::ListMembers(InRoom { room_id }),

@@ -19,9 +19,9 @@ pub struct CreateRoom<'a> {
     /// Comes back in the answer, so that a client knows which of its rooms this is; at most `name_bytes`.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub client_room_id: Option<Cow<'a, str>>,
-    /// The creator's RSA public key in PEM.
-    #[serde(borrow)]
-    pub public_key_string: Cow<'a, str>,
+    /// The creator's RSA public key in PEM, for members that seal to it.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub public_key_string: Option<Cow<'a, str>>,
     /// Handed to the other members with this member's entry; at most `card_bytes`.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub card: Option<Cow<'a, str>>,
@@ -103,9 +103,9 @@ pub struct JoinRoomOnetime<'a> {
     /// The joiner's name in the room; at most `name_bytes`.
     #[serde(borrow)]
     pub username: Cow<'a, str>,
-    /// The joiner's RSA public key in PEM.
-    #[serde(borrow)]
-    pub public_key: Cow<'a, str>,
+    /// The joiner's RSA public key in PEM, for members that seal to it.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub public_key: Option<Cow<'a, str>>,
     /// Handed to the other members with this member's entry; at most `card_bytes`.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub card: Option<Cow<'a, str>>,
@@ -123,9 +123,9 @@ pub struct JoinRoomForever<'a> {
     /// The joiner's name in the room; at most `name_bytes`.
     #[serde(borrow)]
     pub username: Cow<'a, str>,
-    /// The joiner's RSA public key in PEM.
-    #[serde(borrow)]
-    pub public_key: Cow<'a, str>,
+    /// The joiner's RSA public key in PEM, for members that seal to it.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub public_key: Option<Cow<'a, str>>,
     /// Handed to the other members with this member's entry; at most `card_bytes`.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub card: Option<Cow<'a, str>>,
@@ -154,9 +154,15 @@ pub struct SendMessages<'a> {
     /// The payload that every recipient gets with its own, a JSON string.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub shared: Option<RawString<'a>>,
-    /// The recipients, nobody twice.
+    /// The recipients that are named, nobody twice; empty only with `rest`.
     #[serde(borrow)]
     pub to: Vec<Payload<'a>>,
+    /// A version of the room: besides those in `to`, everybody gets the packet that was in the room at that version, except the sender.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rest: Option<u64>,
+    /// Whether the packet is kept for recipients whose connection is away; by default it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep: Option<bool>,
 }
 
 /// One recipient's part of `send-messages`.
@@ -164,8 +170,9 @@ pub struct SendMessages<'a> {
 pub struct Payload<'a> {
     /// The recipient.
     pub to_user_id: Cow<'a, str>,
-    /// Its payload, a JSON string.
-    pub content: RawString<'a>,
+    /// Its payload, a JSON string; may be absent if there is a `shared` one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content: Option<RawString<'a>>,
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Payload<'a> {
@@ -174,8 +181,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Payload<'a> {
         struct Fields<'a> {
             #[serde(borrow)]
             to_user_id: Cow<'a, str>,
-            #[serde(borrow)]
-            content: RawString<'a>,
+            #[serde(borrow, default)]
+            content: Option<RawString<'a>>,
         }
         let Fields { to_user_id, content } = Fields::deserialize(ObjectOnly(deserializer))?;
         Ok(Self { to_user_id, content })

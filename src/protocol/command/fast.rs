@@ -60,12 +60,18 @@ fn message(mut rest: &str) -> Option<(SendMessage<'_>, &str)> {
 
 /// The same of `send-messages`.
 fn messages(mut rest: &str) -> Option<(SendMessages<'_>, &str)> {
-    let (mut room_id, mut shared, mut to) = (None, None, None);
+    let (mut room_id, mut shared, mut to, mut version, mut keep) = (None, None, None, None, None);
     loop {
         rest = if let Some(after) = rest.strip_prefix(r#""room_id":"#) {
             take_plain(after, &mut room_id)?
         } else if let Some(after) = rest.strip_prefix(r#""shared":"#) {
             take_raw(after, &mut shared)?
+        } else if let Some(after) = rest.strip_prefix(r#""rest":"#) {
+            let (number, after) = number(after)?;
+            version.replace(number).is_none().then_some(after)?
+        } else if let Some(after) = rest.strip_prefix(r#""keep":"#) {
+            let (kept, after) = boolean(after)?;
+            keep.replace(kept).is_none().then_some(after)?
         } else {
             let (parts, after) = payloads(rest.strip_prefix(r#""to":["#)?)?;
             to.replace(parts).is_none().then_some(after)?
@@ -76,24 +82,31 @@ fn messages(mut rest: &str) -> Option<(SendMessages<'_>, &str)> {
         }
     }
     let rest = rest.strip_prefix('}')?;
-    let command = SendMessages { room_id: Cow::Borrowed(room_id?), shared, to: to? };
+    let command = SendMessages { room_id: Cow::Borrowed(room_id?), shared, to: to?, rest: version, keep };
     Some((command, rest))
 }
 
 /// A list of recipients' parts, from its first on, and what follows it.
 fn payloads(mut rest: &str) -> Option<(Vec<Payload<'_>>, &str)> {
     let mut parts = Vec::new();
+    if let Some(after) = rest.strip_prefix(']') {
+        return Some((parts, after));
+    }
     loop {
         rest = rest.strip_prefix('{')?;
         let (mut to_user_id, mut content) = (None, None);
-        for last in [false, true] {
+        loop {
             rest = match rest.strip_prefix(r#""to_user_id":"#) {
                 Some(after) => take_plain(after, &mut to_user_id)?,
                 None => take_raw(rest.strip_prefix(r#""content":"#)?, &mut content)?,
             };
-            rest = rest.strip_prefix(if last { '}' } else { ',' })?;
+            match rest.strip_prefix(',') {
+                Some(after) => rest = after,
+                None => break,
+            }
         }
-        parts.push(Payload { to_user_id: Cow::Borrowed(to_user_id?), content: content? });
+        rest = rest.strip_prefix('}')?;
+        parts.push(Payload { to_user_id: Cow::Borrowed(to_user_id?), content });
         match rest.strip_prefix(',') {
             Some(after) => rest = after,
             None => return Some((parts, rest.strip_prefix(']')?)),
@@ -114,6 +127,21 @@ fn plain_string(text: &str) -> Option<(&str, &str)> {
     let end = memchr2(b'"', b'\\', body.as_bytes())?;
     let (value, rest) = (&body[..end], &body[end..]);
     (!has_controls(value)).then_some((value, rest.strip_prefix('"')?))
+}
+
+/// A whole number as programs write it, and what follows it.
+fn number(text: &str) -> Option<(u64, &str)> {
+    let end = text.bytes().position(|byte| !byte.is_ascii_digit())?;
+    let (digits, rest) = text.split_at(end);
+    let written = digits == "0" || !digits.starts_with('0');
+    Some((digits.parse().ok().filter(|_| written)?, rest))
+}
+
+/// `true` or `false`, and what follows it.
+fn boolean(text: &str) -> Option<(bool, &str)> {
+    let (value, rest) =
+        text.strip_prefix("true").map_or((false, text.strip_prefix("false")), |rest| (true, Some(rest)));
+    Some((value, rest?))
 }
 
 /// A string as it stands, quotes included. Without escapes: those are for the general reader to check.

@@ -47,7 +47,7 @@ fn a_recipient_is_an_object_and_null_is_absent() {
     let request = read(&frame).unwrap();
     let Command::SendMessages(packet) = request.command else { panic!("another command") };
     assert!(request.id.is_none() && packet.shared.is_none());
-    assert!(matches!((&packet.to[0].to_user_id, packet.to[0].content.get()), (Cow::Borrowed("u"), r#""c""#)));
+    assert!(matches!((&packet.to[0].to_user_id, packet.to[0].content.unwrap().get()), (Cow::Borrowed("u"), r#""c""#)));
     let frame = r#"{"cmd":"create-room","data":{"name":"","username":"","client_room_id":null,"public_key_string":"","card":null,"owner_leaves":null}}"#;
     assert!(read(frame).is_ok());
     assert!(read(r#"{"cmd":"resume","data":null}"#).is_ok());
@@ -82,9 +82,10 @@ fn shown(read: Result<Request<'_>, Box<Refused>>) -> String {
             format!("{id:?} {} {} {}", message.room_id, message.to_user_id, message.content.get())
         }
         Ok(Request { id, command: Command::SendMessages(messages) }) => {
-            let part = |part: &Payload<'_>| format!("{} {}", part.to_user_id, part.content.get());
+            let part = |part: &Payload<'_>| format!("{} {}", part.to_user_id, part.content.map_or("", RawString::get));
             let to: Vec<_> = messages.to.iter().map(part).collect();
-            format!("{id:?} {} {:?} {to:?}", messages.room_id, messages.shared.map(RawString::get))
+            let SendMessages { room_id, shared, rest, keep, .. } = messages;
+            format!("{id:?} {room_id} {:?} {to:?} {rest:?} {keep:?}", shared.map(RawString::get))
         }
         other => format!("{other:?}"),
     }
@@ -96,6 +97,8 @@ fn near_text() -> impl Strategy<Value = String> + Clone {
         Just(r#""r""#.to_owned()),
         Just(r#""""#.to_owned()),
         Just("7".to_owned()),
+        Just("07".to_owned()),
+        Just("true".to_owned()),
         Just("\"a\u{1}b\"".to_owned()),
         "\"[a-z\\\\\"u0-9é\u{7f}]{0,8}\"",
     ]
@@ -114,8 +117,10 @@ fn near_parts() -> impl Strategy<Value = String> {
         1 => near_fields(&["content", "to_user_id", "x"], 0..4).prop_map(|fields| format!("{{{fields}}}")),
     ];
     let list = proptest::collection::vec(part, 0..3).prop_map(|parts| format!("\"to\":[{}]", parts.join(",")));
-    let other = near_fields(&["room_id", "shared", "room_id", "x"], 1..2);
-    let field = prop_oneof![2 => list, 3 => other];
+    let other = near_fields(&["room_id", "shared", "room_id", "x", "rest", "keep"], 1..2);
+    let whole =
+        prop_oneof![Just(r#""rest":12"#), Just(r#""keep":false"#), Just(r#""rest":1.5"#)].prop_map(str::to_owned);
+    let field = prop_oneof![2 => list, 3 => other, 1 => whole];
     proptest::collection::vec(field, 0..5).prop_map(|fields| fields.join(","))
 }
 
@@ -143,6 +148,8 @@ fn the_short_way_is_taken() {
         r#"{"cmd":"send-message","data":{"room_id":"r","to_user_id":"u","content":"c"},"id":"1"}"#,
         r#"{"cmd":"send-messages","data":{"room_id":"r","to":[{"to_user_id":"u","content":"c"}]}}"#,
         r#"{"cmd":"send-messages","id":"1","data":{"shared":"s","to":[{"content":"","to_user_id":"u"},{"to_user_id":"v","content":"é"}],"room_id":"r"}}"#,
+        r#"{"cmd":"send-messages","data":{"room_id":"r","shared":"s","to":[],"rest":12,"keep":false}}"#,
+        r#"{"cmd":"send-messages","data":{"rest":0,"shared":"s","to":[{"to_user_id":"u"}],"room_id":"r"}}"#,
     ] {
         assert!(fast::sending(frame).is_some(), "{frame}");
     }

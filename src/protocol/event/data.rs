@@ -39,6 +39,8 @@ pub struct CreatedRoom {
     pub forever_join_key: String,
     /// Always empty: nobody is in its own list.
     pub users: Nobody,
+    /// The room's version: 1.
+    pub version: u64,
 }
 
 /// An empty JSON object.
@@ -90,8 +92,9 @@ pub struct User {
     pub user_id: UserId,
     /// Its name in the room.
     pub username: String,
-    /// Its RSA public key, PKCS#1 PEM.
-    pub public_key_string: String,
+    /// Its RSA public key, PKCS#1 PEM, if it gave one; a placeholder in its place for a reader that gave one itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_key_string: Option<String>,
     /// Its card, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub card: Option<String>,
@@ -110,6 +113,8 @@ pub struct Joined {
     pub owner_id: UserId,
     /// The members before the joiner, longest-standing first.
     pub users: Vec<User>,
+    /// The room's version.
+    pub version: u64,
 }
 
 /// `list-members`.
@@ -121,6 +126,8 @@ pub struct Members {
     pub owner_id: UserId,
     /// The other members, longest-standing first.
     pub users: Vec<User>,
+    /// The room's version.
+    pub version: u64,
 }
 
 /// A member whose connection ended and who may come back.
@@ -145,6 +152,8 @@ pub struct MembersNow {
     pub here: Vec<UserId>,
     /// Those of both who are away.
     pub away: Vec<Away>,
+    /// The room's version.
+    pub version: u64,
 }
 
 /// `user-joined-onetime` and `user-joined-forever`.
@@ -158,11 +167,14 @@ pub struct UserJoined {
     pub user_id: UserId,
     /// Its name in the room.
     pub username: String,
-    /// Its RSA public key, PKCS#1 PEM.
-    pub public_key: String,
+    /// Its RSA public key, as in lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_key: Option<String>,
     /// Its card, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub card: Option<String>,
+    /// The room's version with it.
+    pub version: u64,
 }
 
 /// `send-message` as its recipient gets it.
@@ -174,7 +186,7 @@ pub struct Message {
     pub user_id: UserId,
     /// The sender's name in the room.
     pub username: String,
-    /// The payload for this recipient alone.
+    /// The payload for this recipient alone; empty if the sender gave none.
     pub content: String,
     /// The payload that all recipients got, when the sender gave one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -187,7 +199,7 @@ impl std::fmt::Debug for Message {
     }
 }
 
-/// `sent`. Every recipient is in exactly one of the three lists.
+/// `sent`. Every recipient that was named is in exactly one of the three lists; of the others, those who were not reached are.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Sent {
     /// The room; absent in no answer.
@@ -199,6 +211,9 @@ pub struct Sent {
     pub held: Vec<UserId>,
     /// Not in the room (any more), or past what can be kept for them.
     pub absent: Vec<UserId>,
+    /// How many others were reached, when the command had `rest`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rest: Option<u64>,
 }
 
 /// `user-left`.
@@ -210,6 +225,8 @@ pub struct UserLeft {
     pub user_id: UserId,
     /// The reason.
     pub reason: LeaveReason,
+    /// The room's version without it.
+    pub version: u64,
 }
 
 /// `owner-changed`.
@@ -219,6 +236,8 @@ pub struct OwnerChanged {
     pub room_id: RoomId,
     /// The new owner.
     pub owner_id: UserId,
+    /// The room's version, which this does not change.
+    pub version: u64,
 }
 
 /// `room-closed`.

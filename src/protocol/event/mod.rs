@@ -174,10 +174,11 @@ mod tests {
             one_time_join_keys: [],
             forever_join_key: String::new(),
             users: Nobody {},
+            version: 1,
         };
         let event = Event::CreateRoom(Created { room, client_room_id: "c".into() });
         let expected = format!(
-            r#"{{"cmd":"create-room","room":{{"room_id":"{room_id}","owner_id":"{owner_id}","name":"tea","one_time_join_keys":[],"forever_join_key":"","users":{{}}}},"client_room_id":"c"}}"#
+            r#"{{"cmd":"create-room","room":{{"room_id":"{room_id}","owner_id":"{owner_id}","name":"tea","one_time_join_keys":[],"forever_join_key":"","users":{{}},"version":1}},"client_room_id":"c"}}"#
         );
         assert_eq!(text(&event, None), expected);
         let (id, read) = Event::from_json(&text(&event, Some("1"))).unwrap().unwrap();

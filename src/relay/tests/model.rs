@@ -9,6 +9,8 @@ use super::world::{Peer, World, by_forever, by_onetime, public_key};
 enum Step {
     /// Alice says something to bob.
     Say,
+    /// Alice says something to everybody.
+    SayAll,
     /// Carol comes in, or leaves.
     Pass,
     /// Bob's connection writes; so many frames arrive at him.
@@ -23,6 +25,7 @@ enum Step {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         10 => Just(Step::Say),
+        2 => Just(Step::SayAll),
         1 => Just(Step::Pass),
         4 => (0usize..30).prop_map(Step::Read),
         2 => Just(Step::Acknowledge),
@@ -39,6 +42,8 @@ struct Story {
     room: String,
     key: String,
     bob_id: String,
+    /// The room's version by what alice has heard.
+    version: u64,
     /// Bob's connection, if it stands.
     bob: Option<Peer>,
     token: String,
@@ -59,7 +64,7 @@ impl Story {
         let (room, _) = alice.create(&json!({}));
         let key = alice.forever_key(&room);
         let bob_id = bob.join(&room, &key);
-        alice.read();
+        let version = heard_version(&alice).unwrap();
         let token = bob.token.clone();
         let (carol, log) = (None, vec![None]);
         Self {
@@ -69,6 +74,7 @@ impl Story {
             room,
             key,
             bob_id,
+            version,
             bob: Some(bob),
             token,
             log,
@@ -89,6 +95,17 @@ impl Story {
                     self.log.push(Some(content));
                 }
             }
+            Step::SayAll => {
+                let content = format!("message {}", self.log.len() + 1);
+                let data = json!({"room_id": self.room, "shared": content, "to": [], "rest": self.version});
+                let sent = self.alice.ask("send-messages", data);
+                if sent["data"]["absent"] == json!([]) {
+                    self.log.push(Some(content));
+                }
+                if let Some(carol) = &self.carol {
+                    assert_eq!(carol.read().pop().unwrap()["cmd"], "send-message", "carol is in the room as well");
+                }
+            }
             Step::Pass => {
                 match self.carol.take() {
                     Some(carol) => carol.drop(),
@@ -99,7 +116,7 @@ impl Story {
                     }
                 }
                 self.log.push(None);
-                self.alice.read();
+                self.hear_version();
             }
             Step::Read(count) => self.read(*count),
             Step::Acknowledge => {
@@ -136,7 +153,8 @@ impl Story {
                 self.seen = number("to");
             }
             "send-message" => {
-                assert_eq!(text("content"), self.log[self.seen], "number {}", self.seen + 1);
+                let word = text("shared").or(text("content"));
+                assert_eq!(word, self.log[self.seen], "number {}", self.seen + 1);
                 self.seen += 1;
             }
             "user-joined-forever" | "user-left" => {
@@ -152,7 +170,7 @@ impl Story {
         if let Some(bob) = self.bob.take() {
             bob.drop();
             // A session that could not keep its window ends here.
-            self.alice.read();
+            self.hear_version();
         }
     }
 
@@ -183,12 +201,16 @@ impl Story {
                 self.bob_id = bob.join(&self.room, &self.key);
                 (self.token, self.bob) = (bob.token.clone(), Some(bob));
                 (self.log, self.seen, self.acknowledged) = (vec![None], 1, 0);
-                self.alice.read();
+                self.hear_version();
                 if let Some(carol) = &self.carol {
                     carol.read();
                 }
             }
         }
+    }
+
+    fn hear_version(&mut self) {
+        self.version = heard_version(&self.alice).unwrap_or(self.version);
     }
 
     /// In the end he comes back and hears all that is left.
@@ -205,6 +227,11 @@ impl Story {
     }
 }
 
+/// The version of the room in the last event that brought one.
+fn heard_version(peer: &Peer) -> Option<u64> {
+    peer.read().iter().filter_map(|frame| frame["data"]["version"].as_u64()).next_back()
+}
+
 /// Frames that a client may send, and pieces to put into them.
 fn frames(room: &str, user: &str, key: &str) -> Vec<Value> {
     vec![
@@ -213,6 +240,7 @@ fn frames(room: &str, user: &str, key: &str) -> Vec<Value> {
         json!({"cmd": "join-room-forever", "id": "1", "data": by_forever(room, key)}),
         json!({"cmd": "send-message", "id": "1", "data": {"room_id": room, "to_user_id": user, "content": "c"}}),
         json!({"cmd": "send-messages", "id": "1", "data": {"room_id": room, "shared": "s", "to": [{"to_user_id": user, "content": "c"}]}}),
+        json!({"cmd": "send-messages", "id": "1", "data": {"room_id": room, "shared": "s", "to": [{"to_user_id": user}], "rest": 2, "keep": false}}),
         json!({"cmd": "room-key-onetime", "id": "1", "data": {"room_id": room, "count": 3, "expires_in_s": 5}}),
         json!({"cmd": "remove-member", "id": "1", "data": {"room_id": room, "user_id": user}}),
         json!({"cmd": "revoke-key", "id": "1", "data": {"room_id": room, "key": key}}),

@@ -24,10 +24,14 @@ fn everybody_sees_its_part_of_one_order() {
     let frames = bob.read();
     assert_eq!(told(&frames), ["1", "2", "user-left", "owner-changed", "3", "user-left"]);
     assert_eq!((&frames[0]["data"]["user_id"], &frames[1]["data"]["user_id"]), (&json!(carol_id), &json!(alice_id)));
-    assert_eq!(frames[2]["data"], json!({"room_id": room, "user_id": carol_id, "reason": "removed"}));
+    assert_eq!(frames[2]["data"], json!({"room_id": room, "user_id": carol_id, "reason": "removed", "version": 4}));
     assert_eq!(frames[5]["data"]["reason"], "left");
     let last = carol.one();
-    assert_eq!(last["data"], json!({"room_id": room, "user_id": carol_id, "reason": "removed"}), "told itself");
+    assert_eq!(
+        last["data"],
+        json!({"room_id": room, "user_id": carol_id, "reason": "removed", "version": 4}),
+        "told itself"
+    );
     carol.send_message(&room, &bob_id, "late");
     assert_eq!(carol.one()["data"]["code"], "denied");
     assert!(bob.read().is_empty());
@@ -191,7 +195,7 @@ fn a_slow_reader_ends_alone() {
     assert_eq!(bob.take().unwrap_err(), CloseReason::SlowReader);
     bob.drop();
     for peer in [&alice, &carol] {
-        assert_eq!(peer.one()["data"], json!({"room_id": room, "user_id": bob_id, "reason": "lost"}));
+        assert_eq!(peer.one()["data"], json!({"room_id": room, "user_id": bob_id, "reason": "lost", "version": 4}));
     }
     carol.drop();
     alice.drop();

@@ -62,7 +62,7 @@ fn only_who_opted_in_can_come_back() {
     let bob_id = bob.join(&room, &alice.forever_key(&room));
     alice.read();
     bob.drop();
-    assert_eq!(alice.one()["data"], json!({"room_id": room, "user_id": bob_id, "reason": "lost"}));
+    assert_eq!(alice.one()["data"], json!({"room_id": room, "user_id": bob_id, "reason": "lost", "version": 3}));
     assert_eq!(world.resume(&bob.token, 1).err().as_deref(), Some("denied"));
     alice.drop();
     world.is_empty();
@@ -199,7 +199,7 @@ fn the_others_are_told_when_the_window_has_passed() {
     pair.world.expire(now + 6_000);
     assert!(pair.alice.read().is_empty());
     pair.world.expire(now + 7_001);
-    let expected = json!({"room_id": pair.room, "user_id": pair.bob_id, "reason": "lost"});
+    let expected = json!({"room_id": pair.room, "user_id": pair.bob_id, "reason": "lost", "version": 3});
     assert_eq!(pair.alice.one()["data"], expected);
     assert_eq!(pair.world.resume(&pair.bob.token, 1).err().as_deref(), Some("denied"));
     let stats = pair.world.relay.stats();
@@ -312,7 +312,7 @@ fn the_heir_of_an_owner_is_a_member_who_is_connected() {
     bob.drop();
     alice.leave();
     let told = carol.read();
-    assert_eq!(told.last().unwrap()["data"], json!({"room_id": room, "owner_id": carol_id}));
+    assert_eq!(told.last().unwrap()["data"], json!({"room_id": room, "owner_id": carol_id, "version": 4}));
     // With nobody else there it is the longest-standing one after all.
     let again = world.resume(&bob.token, 1).unwrap();
     again.read();

@@ -22,11 +22,11 @@ fn public_key(salt: u8) -> PublicKey {
     PublicKey::from_pkcs1_der(&der).unwrap()
 }
 
-/// A session is a number here, and so is its public key.
+/// A session is a number here, and so is its public key; 0 has none.
 fn newcomer(session: u8, key: u8) -> Newcomer<u8> {
     Newcomer {
         username: Zeroizing::new(format!("user {session}")),
-        public_key: public_key(key),
+        public_key: (key > 0).then(|| public_key(key)),
         card: None,
         handle: session,
     }
@@ -161,7 +161,9 @@ fn run(steps: &[Step], max_members: usize, owner_leaves: OwnerLeaves) {
     let first = ModelMember { user: owner, session: 0, public_key: 0 };
     let mut model =
         Model { members: vec![first], owner, keys: vec![], forever: vec![], max_members, owner_leaves, now: 10 };
+    let mut version = 1;
     for step in steps {
+        let before = model.members.len();
         match *step {
             Step::Issue { count, lives } => {
                 let (life, ends) = life(lives, model.now);
@@ -288,6 +290,9 @@ fn run(steps: &[Step], max_members: usize, owner_leaves: OwnerLeaves) {
         let expected: Vec<_> = model.members.iter().map(|member| (member.user, member.session)).collect();
         assert_eq!(members, expected, "longest-standing first");
         assert_eq!((room.len(), room.owner(), room.is_empty()), (model.members.len(), model.owner, false));
+        version += before.abs_diff(model.members.len()) as u64;
+        assert_eq!(room.version(), version, "every join and every departure counts");
+        assert!(room.members().is_sorted_by_key(|(_, member)| member.since));
         assert_eq!(room.is_over(model.now), model.now >= 1_000);
     }
 }

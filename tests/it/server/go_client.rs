@@ -25,7 +25,7 @@ async fn create(alice: &mut Client) -> (Value, Value) {
         "cmd": "create-room",
         "room": {
             "room_id": room_id, "owner_id": owner_id, "name": "tea",
-            "one_time_join_keys": [], "forever_join_key": "", "users": {},
+            "one_time_join_keys": [], "forever_join_key": "", "users": {}, "version": 1,
         },
         "client_room_id": "c-1",
     });
@@ -75,11 +75,11 @@ async fn a_room_is_made_joined_by_both_keys_and_talked_in() {
     let bob_id = joined["data"]["user_id"].clone();
     let mut first = json!({"user_id": alice_id, "username": "alice", "public_key_string": public_key(1)});
     let expected = json!({"cmd": "joined", "data": {
-        "user_id": bob_id, "room_id": room_id, "room_name": "tea", "owner_id": alice_id, "users": [first],
+        "user_id": bob_id, "room_id": room_id, "room_name": "tea", "owner_id": alice_id, "users": [first], "version": 2,
     }});
     assert_eq!(joined, expected);
     let expected = json!({"cmd": "user-joined-onetime", "data": {
-        "room_id": room_id, "room_name": "tea", "user_id": bob_id, "username": "bob", "public_key": public_key(2),
+        "room_id": room_id, "room_name": "tea", "user_id": bob_id, "username": "bob", "public_key": public_key(2), "version": 2,
     }});
     assert_eq!(alice.next().await, expected);
     assert!(public_key(2).starts_with("-----BEGIN RSA PUBLIC KEY-----\n"));
@@ -94,7 +94,7 @@ async fn a_room_is_made_joined_by_both_keys_and_talked_in() {
     let second = json!({"user_id": bob_id, "username": "bob", "public_key_string": public_key(2)});
     assert_eq!(joined["data"]["users"], json!([first.take(), second]));
     let expected = json!({"cmd": "user-joined-forever", "data": {
-        "room_id": room_id, "room_name": "tea", "user_id": carol_id, "username": "carol", "public_key": public_key(3),
+        "room_id": room_id, "room_name": "tea", "user_id": carol_id, "username": "carol", "public_key": public_key(3), "version": 3,
     }});
     assert_eq!(alice.next().await, expected);
     assert_eq!(bob.next().await, expected);
@@ -230,7 +230,8 @@ async fn the_others_are_told_when_a_connection_ends() {
     let room = alice.create().await;
     let (bob_id, _) = bob.join(&mut alice, &room).await;
     drop(bob);
-    let expected = json!({"cmd": "user-left", "data": {"room_id": room.id, "user_id": bob_id, "reason": "lost"}});
+    let expected =
+        json!({"cmd": "user-left", "data": {"room_id": room.id, "user_id": bob_id, "reason": "lost", "version": 3}});
     assert_eq!(alice.next().await, expected);
     drop(alice);
     server.empty().await;

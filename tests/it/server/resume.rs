@@ -104,7 +104,7 @@ pub(crate) async fn the_others_are_told_when_nobody_came_back() {
     drop(bob);
     assert_eq!(
         alice.expect("user-left").await["data"],
-        json!({"room_id": room.id, "user_id": bob_id, "reason": "lost"})
+        json!({"room_id": room.id, "user_id": bob_id, "reason": "lost", "version": 3})
     );
     let mut late = server.client().await;
     late.refused("resume", json!({"token": token, "last_seq": 1}), "denied").await;

@@ -62,7 +62,7 @@ pub(crate) async fn a_frozen_reader_is_closed_when_its_queue_is_full() {
     for client in [&mut alice, &mut carol] {
         assert_eq!(
             client.expect("user-left").await["data"],
-            json!({"room_id": room.id, "user_id": frozen_id, "reason": "lost"})
+            json!({"room_id": room.id, "user_id": frozen_id, "reason": "lost", "version": 4})
         );
     }
     drop((wire, alice, carol));
