@@ -43,7 +43,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let server = tokio::spawn(server.run(async { drop(stopped.await) }));
 
     // Alice opens a room; Bob comes by a link that works once, Carol by one that works until it is withdrawn.
-    let new = NewRoom { room_name: "tea".to_owned(), ..NewRoom::default() };
+    let new = NewRoom::default().room_name("tea");
     let (alice, mut at_alice) = SealedRoom::create(config, "alice", new).await?;
     let (bob, mut at_bob) = SealedRoom::join(alice.invite(InviteKind::OneTime, None).await?, "bob").await?;
     let bobs = next(&mut at_alice, joined).await?;

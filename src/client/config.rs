@@ -5,24 +5,38 @@ use std::time::Duration;
 use super::address::Address;
 use super::tls::Trust;
 
-/// Where to connect to and how patiently. [`Config::new`] gives the usual times.
+/// Where to connect to, and how patiently.
+///
+/// ```
+/// use std::time::Duration;
+/// use subrosa::client::{Config, Trust};
+///
+/// # fn main() -> Result<(), subrosa::client::AddressError> {
+/// let config = Config::new("wss://chat.example.org".parse()?, Trust::System).connect_within(Duration::from_secs(5));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Config {
     /// The server.
     pub server: Address,
     /// What proves that it is the right one.
     pub trust: Trust,
-    /// Time for one attempt to connect, from the name look-up to the server's greeting. 15 s.
+    /// Time for one attempt to connect, from the name look-up to the server's greeting. 15 s by default.
     pub connect_within: Duration,
-    /// Time for a command to be answered, new connections included. 120 s: longer than a server keeps a session by default.
+    /// Time for a command to be answered, new connections included. 120 s by default.
     pub answer_within: Duration,
-    /// A ping goes out when nothing came in for this long; below 30 s, so that proxies keep the connection. 20 s.
+    /// A ping goes out when nothing came in for this long. 20 s by default: proxies close connections that are silent for 30 s.
     pub ping_after: Duration,
-    /// The connection counts as dead when nothing came in for this long after a ping, or nothing could be written. 15 s.
+    /// A connection counts as broken when nothing came in for this long after a ping, or when nothing could be written for this
+    /// long. 15 s by default.
     pub pong_within: Duration,
-    /// A broken connection is made anew after a random wait of at most this long; the bound doubles with each attempt up to 60 times this. 0.5 s.
+    /// The first attempt to connect again comes after a random wait of at most this long. The bound doubles with each attempt, up
+    /// to 60 times this. 0.5 s by default.
     pub first_retry_within: Duration,
-    /// Largest event that is accepted, in bytes. 16 MiB. Twice this may wait for the application before reading pauses.
+    /// The largest event that is accepted, in bytes. 16 MiB by default. Twice this may wait for the application before reading
+    /// from the server pauses.
     pub max_event_bytes: u32,
 }
 
@@ -39,5 +53,41 @@ impl Config {
             first_retry_within: Duration::from_millis(500),
             max_event_bytes: 16 * 1024 * 1024,
         }
+    }
+
+    /// Sets [`connect_within`](Self#structfield.connect_within).
+    #[must_use]
+    pub fn connect_within(self, connect_within: Duration) -> Self {
+        Self { connect_within, ..self }
+    }
+
+    /// Sets [`answer_within`](Self#structfield.answer_within).
+    #[must_use]
+    pub fn answer_within(self, answer_within: Duration) -> Self {
+        Self { answer_within, ..self }
+    }
+
+    /// Sets [`ping_after`](Self#structfield.ping_after).
+    #[must_use]
+    pub fn ping_after(self, ping_after: Duration) -> Self {
+        Self { ping_after, ..self }
+    }
+
+    /// Sets [`pong_within`](Self#structfield.pong_within).
+    #[must_use]
+    pub fn pong_within(self, pong_within: Duration) -> Self {
+        Self { pong_within, ..self }
+    }
+
+    /// Sets [`first_retry_within`](Self#structfield.first_retry_within).
+    #[must_use]
+    pub fn first_retry_within(self, first_retry_within: Duration) -> Self {
+        Self { first_retry_within, ..self }
+    }
+
+    /// Sets [`max_event_bytes`](Self#structfield.max_event_bytes).
+    #[must_use]
+    pub fn max_event_bytes(self, max_event_bytes: u32) -> Self {
+        Self { max_event_bytes, ..self }
     }
 }

@@ -20,7 +20,7 @@ use super::config::Config;
 use super::dial::{self, Socket};
 use super::events::EventQueue;
 use super::request::{End, Incoming, printable};
-use super::session::{Out, Pending, Session};
+use super::session::{Out, Pending, SessionState};
 use super::write::write;
 use crate::protocol::codes::reconnect_after;
 use crate::protocol::event::Hello;
@@ -30,8 +30,6 @@ use crate::protocol::limits::Limits;
 const ACK_WITHIN: Duration = Duration::from_millis(250);
 /// Time for the closing words.
 const GOODBYE: Duration = Duration::from_secs(2);
-/// No announced restart takes longer than this; a server cannot make its clients wait for ever.
-const LONGEST_RESTART: Duration = Duration::from_secs(300);
 
 /// What came in and finds no room with the application, with its size in bytes. While there is any, nothing more is read.
 type Waiting = VecDeque<(Box<Incoming>, usize)>;
@@ -44,7 +42,8 @@ enum Cause {
     Broken(Option<Duration>),
 }
 
-pub(super) struct Connection {
+/// The task's state besides the session and the present connection.
+pub(super) struct ConnectionTask {
     config: Config,
     tls: Arc<ClientConfig>,
     /// Largest event that the server may send, in bytes, by its own word and the application's.
@@ -56,7 +55,7 @@ pub(super) struct Connection {
     events: EventQueue,
 }
 
-impl Connection {
+impl ConnectionTask {
     pub(super) fn new(
         config: Config,
         tls: Arc<ClientConfig>,
@@ -74,7 +73,7 @@ impl Connection {
     }
 
     /// Runs until the session is over.
-    pub(super) async fn run(mut self, socket: Socket, mut session: Session, mut first: Vec<Out>) {
+    pub(super) async fn run(mut self, socket: Socket, mut session: SessionState, mut first: Vec<Out>) {
         let mut socket = socket;
         let mut backoff = Backoff::new(self.config.first_retry_within);
         let mut waiting = Waiting::new();
@@ -94,7 +93,7 @@ impl Connection {
             match self.reconnect(announced, &mut backoff).await {
                 Ok((next, hello)) => {
                     self.largest = largest(&self.config, &hello.limits);
-                    session.reconnected(hello.resume_token, &mut first);
+                    session.reconnected(hello.resume_token, &hello.limits, &mut first);
                     socket = next;
                 }
                 Err(end) => break end,
@@ -135,7 +134,7 @@ impl Connection {
     async fn serve(
         &mut self,
         socket: Socket,
-        session: &mut Session,
+        session: &mut SessionState,
         first: Vec<Out>,
         backoff: &mut Backoff,
         waiting: &mut Waiting,
@@ -154,7 +153,7 @@ impl Connection {
                 match what {
                     Out::Send(frame) => drop(out.send(Message::Text(frame))),
                     Out::Deliver(incoming, bytes) => waiting.push_back((incoming, bytes)),
-                    Out::Restarting(ms) => restart = Some(Duration::from_millis(ms).min(LONGEST_RESTART)),
+                    Out::Restarting(wait) => restart = Some(wait),
                     Out::Lost => return Cause::End(End::SessionLost),
                 }
             }

@@ -30,6 +30,7 @@ pub(crate) type Socket = WebSocketStream<TlsStream<TcpStream>>;
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ConnectError {
     /// There is no way to check the server.
     #[error(transparent)]
@@ -37,9 +38,9 @@ pub enum ConnectError {
     /// The address is none.
     #[error(transparent)]
     Address(#[from] AddressError),
-    /// No TCP connection.
+    /// No TCP connection, or it broke. The text is the system's.
     #[error("cannot reach the server: {0}")]
-    Tcp(io::ErrorKind),
+    Tcp(io::Error),
     /// The server's key does not match the pin: another server, a new key, or an attacker in between.
     #[error(
         "the server's key does not match the pin: it is another server, it has a new key, or somebody intercepts the connection"
@@ -80,8 +81,7 @@ async fn dial_now(
     tls: &Arc<ClientConfig>,
     max_event: usize,
 ) -> Result<(Socket, Hello), ConnectError> {
-    let stream =
-        TcpStream::connect((address.host(), address.port())).await.map_err(|error| ConnectError::Tcp(error.kind()))?;
+    let stream = TcpStream::connect((address.host(), address.port())).await.map_err(ConnectError::Tcp)?;
     // Frames are small and wait for nobody.
     let _ = stream.set_nodelay(true);
     let name = ServerName::try_from(address.host().to_owned()).map_err(|_| AddressError::from(AuthorityError::Host))?;
@@ -95,7 +95,7 @@ async fn dial_now(
     let (mut socket, _) =
         tokio_tungstenite::client_async_with_config(url, stream, Some(bounds)).await.map_err(|error| match error {
             tungstenite::Error::Http(response) => ConnectError::Status(response.status().as_u16()),
-            tungstenite::Error::Io(error) => ConnectError::Tcp(error.kind()),
+            tungstenite::Error::Io(error) => ConnectError::Tcp(error),
             _ => ConnectError::NotSubrosa,
         })?;
     let hello = loop {
@@ -105,7 +105,7 @@ async fn dial_now(
                 _ => return Err(ConnectError::NotSubrosa),
             },
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-            Some(Err(tungstenite::Error::Io(error))) => return Err(ConnectError::Tcp(error.kind())),
+            Some(Err(tungstenite::Error::Io(error))) => return Err(ConnectError::Tcp(error)),
             _ => return Err(ConnectError::NotSubrosa),
         }
     };
@@ -118,11 +118,14 @@ async fn dial_now(
 /// What a failed handshake means. The TLS library's error stands inside the stream's.
 fn tls_error(error: io::Error) -> ConnectError {
     let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) else {
-        return ConnectError::Tls(error.kind().to_string());
+        return ConnectError::Tls(error.to_string());
     };
     match tls {
         rustls::Error::InvalidCertificate(CertificateError::Other(other)) if other.0.is::<PinMismatch>() => {
             ConnectError::PinMismatch
+        }
+        rustls::Error::InvalidCertificate(CertificateError::BadSignature) => {
+            ConnectError::Tls("the server does not have the key of its certificate".to_owned())
         }
         rustls::Error::InvalidCertificate(reason) => ConnectError::Certificate(certificate_error(reason)),
         other => ConnectError::Tls(other.to_string()),

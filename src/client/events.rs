@@ -4,8 +4,11 @@
 //! pauses when there are no permits left.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
+use futures_util::Stream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::request::Incoming;
@@ -39,7 +42,7 @@ impl EventQueue {
     }
 }
 
-/// What comes in, in order. Ends with [`Incoming::Ended`].
+/// What comes in, in order, also as a [`Stream`]. Ends with [`Incoming::Ended`].
 pub struct Events {
     incoming: mpsc::UnboundedReceiver<(Incoming, Option<OwnedSemaphorePermit>)>,
 }
@@ -51,9 +54,20 @@ impl fmt::Debug for Events {
 }
 
 impl Events {
-    /// The next; `None` after [`Incoming::Ended`]. Cancel-safe: a dropped future takes nothing with it.
+    /// The next event; `None` after [`Incoming::Ended`].
+    ///
+    /// # Cancel safety
+    /// A dropped future takes no event with it.
     pub async fn next(&mut self) -> Option<Incoming> {
         // The permit goes with the event: its bytes no longer count as waiting.
         self.incoming.recv().await.map(|(incoming, _)| incoming)
+    }
+}
+
+impl Stream for Events {
+    type Item = Incoming;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Incoming>> {
+        self.incoming.poll_recv(context).map(|next| next.map(|(incoming, _)| incoming))
     }
 }

@@ -7,18 +7,19 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::config::Config;
-use super::connection::Connection;
+use super::connection::ConnectionTask;
 use super::dial::{self, ConnectError};
 use super::events::{self, Events};
 use super::request::{End, RequestError, RequestId, repeats};
-use super::session::{Pending, Reply, Session};
+use super::session::{Pending, Reply, SessionState};
 use super::tls;
 use crate::protocol::command::Command;
 use crate::protocol::event::Event;
 use crate::protocol::limits::Limits;
 
-/// What the server said of itself.
+/// What the server said about itself.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct ServerInfo {
     /// Name and version.
     pub server: String,
@@ -56,10 +57,13 @@ impl fmt::Debug for Client {
 }
 
 impl Client {
-    /// Connects. The events must be read: when too many wait, nothing more is taken from the server, answers included.
+    /// Connects. The events must be read: when too many wait, the client reads nothing more from the server, answers included.
     ///
     /// # Errors
-    /// Why there is no connection. It is tried once.
+    /// The reason why there is no connection. The client tries once.
+    ///
+    /// # Cancel safety
+    /// A dropped future closes the connection; there is no session then.
     pub async fn connect(config: Config) -> Result<(Self, Events), ConnectError> {
         let tls = tls::config(config.trust)?;
         let max_event = config.max_event_bytes as usize;
@@ -71,9 +75,9 @@ impl Client {
         let answer_within = config.answer_within;
         let info = ServerInfo { server: hello.server, notice: hello.notice, limits: hello.limits };
         let mut first = Vec::new();
-        let session = Session::new(hello.resume_token, &mut first);
+        let session = SessionState::new(hello.resume_token, &info.limits, &mut first);
         let connection =
-            Connection::new(config, tls, &info.limits, hello.ping_interval_s, commands_in, closing_seen, events);
+            ConnectionTask::new(config, tls, &info.limits, hello.ping_interval_s, commands_in, closing_seen, events);
         tokio::spawn(connection.run(socket, session, first));
         let queue = Mutex::new(Queue { next_id: 1 });
         Ok((Self(Arc::new(Shared { queue, commands, closing, answer_within, info })), events_out))
@@ -84,11 +88,14 @@ impl Client {
         &self.0.info
     }
 
-    /// Sends a command and waits for its answer. It survives a change of connection. The answer is taken out of the stream of events, so how it
-    /// stands to them is not known; where that matters, use [`submit`](Self::submit).
+    /// Sends a command and waits for its answer, over as many connections as it takes. The answer does not come among the events,
+    /// so its place in their order is not known. Where the order matters, use [`submit`](Self::submit).
     ///
     /// # Errors
-    /// The server refused, did not answer in time, or the session is over. Dropping the future gives the answer up, not the command.
+    /// The server refused, the server did not answer in time, or the session is over.
+    ///
+    /// # Cancel safety
+    /// A dropped future gives the answer up. The command may still be carried out.
     pub async fn request(&self, command: Command<'_>) -> Result<Event, RequestError> {
         let (waiter, answer) = oneshot::channel();
         let ask = async {
@@ -99,17 +106,23 @@ impl Client {
         tokio::time::timeout(self.0.answer_within, ask).await.unwrap_or(Err(RequestError::Timeout))
     }
 
-    /// Sends a command whose answer arrives as [`Incoming::Answer`](super::Incoming::Answer) in its place among the events. Commands are carried out in the order of
-    /// their submission.
+    /// Sends a command. Its answer comes as [`Incoming::Answer`](super::Incoming::Answer), in its place among the events. The
+    /// server carries commands out in the order in which they were submitted.
     ///
     /// # Errors
     /// The command is too large, or the session is over.
+    ///
+    /// # Cancel safety
+    /// The future waits only for a place in the queue. A future that is dropped before it returns has sent nothing.
     pub async fn submit(&self, command: Command<'_>) -> Result<RequestId, RequestError> {
         self.queue(&command, Reply::Stream).await
     }
 
-    /// Ends the session: the memberships end as they do when a member is lost. Leave rooms first to spare the others the wait. Commands without
-    /// an answer are given up. Returns when the connection is closed.
+    /// Ends the session and all its memberships, and returns when the connection is closed. Commands without an answer are given
+    /// up.
+    ///
+    /// # Cancel safety
+    /// A dropped future does not stop the end.
     pub async fn close(&self) {
         self.0.closing.send_replace(true);
         self.0.commands.closed().await;

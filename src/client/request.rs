@@ -29,6 +29,7 @@ impl std::fmt::Display for RequestId {
 
 /// Why a command has no answer, or a refusal for one.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RequestError {
     /// The server refused.
     #[error("{}", said(.0))]
@@ -63,6 +64,7 @@ pub(crate) fn printable(text: &str) -> String {
 
 /// Why a session is over.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum End {
     /// This side closed it.
     #[error("the connection is closed")]
@@ -85,6 +87,7 @@ pub enum End {
 
 /// What comes in, in order.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Incoming {
     /// An event.
     Event(Event),

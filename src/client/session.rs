@@ -6,10 +6,12 @@
 //! connection 2:  hello(token B) → resume {A, last} → resumed {seq} → replay, sync → unanswered commands again → live
 //! ```
 //!
-//! Events are numbered by counting. The end of a replay shows by the answer to a `sync`: an `ack` with an `id`, which the server answers after
-//! all that it replays. Only then is what stayed unanswered sent again, under the same `id`.
+//! Events are numbered by counting. The client sends a `sync`, which is an `ack` with an `id`, after `resumed`. The server answers it
+//! after all that it replays, so the answer marks the end of the replay. Only then does the client send its unanswered commands
+//! again, each under its old `id`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
@@ -18,12 +20,17 @@ use super::request::{End, Incoming, RequestError, RequestId};
 use crate::protocol::codes::GapReason;
 use crate::protocol::command::{Ack, Command, Resume};
 use crate::protocol::event::{Event, Gap, RefusalData};
+use crate::protocol::limits::Limits;
 use crate::secret::Token;
 
-/// An `ack` goes out after this many events …
+/// Most events before an `ack`.
 const ACK_EVENTS: u64 = 64;
-/// … or this many bytes of events, since the server's window is bounded in both.
-const ACK_BYTES: usize = 256 * 1024;
+/// Most bytes of events before an `ack`.
+const ACK_BYTES: u64 = 256 * 1024;
+/// An `ack` goes out after this part of the server's window at the latest, in events or bytes: a window that is full is cut.
+const ACK_PART: u64 = 4;
+/// No announced restart takes longer than this: a server cannot make its clients wait for ever.
+const LONGEST_RESTART: Duration = Duration::from_secs(300);
 /// Most commands that wait for their answer; more wait to be taken.
 const MAX_PENDING: usize = 1_024;
 /// Most bytes of commands that wait for their answer.
@@ -54,8 +61,8 @@ pub(crate) enum Out {
     Send(Utf8Bytes),
     /// Hand this to the application; so many bytes came in for it.
     Deliver(Box<Incoming>, usize),
-    /// The server announces a restart; come back after so many milliseconds.
-    Restarting(u64),
+    /// The server announces a restart; come back after this time, which is bounded.
+    Restarting(Duration),
     /// No token takes the session up: it is over.
     Lost,
 }
@@ -74,8 +81,23 @@ enum Phase {
     Live,
 }
 
-/// One session.
-pub(crate) struct Session {
+/// When an `ack` is due.
+struct AckAfter {
+    events: u64,
+    bytes: u64,
+}
+
+impl AckAfter {
+    fn new(limits: &Limits) -> Self {
+        Self {
+            events: (limits.window_events / ACK_PART).clamp(1, ACK_EVENTS),
+            bytes: (limits.window_bytes / ACK_PART).clamp(1, ACK_BYTES),
+        }
+    }
+}
+
+/// What a client knows of its session.
+pub(crate) struct SessionState {
     phase: Phase,
     /// Whether the server keeps the session when the connection ends.
     resumable: bool,
@@ -84,7 +106,8 @@ pub(crate) struct Session {
     /// Number of the last event that was handed on; lower ones are repetitions.
     seen: u64,
     unacked_events: u64,
-    unacked_bytes: usize,
+    unacked_bytes: u64,
+    ack_after: AckAfter,
     /// The present connection's token first, then those of older connections, newest first.
     tokens: Vec<Token>,
     /// Sent and unanswered, or waiting for the replay's end, in the order in which they came.
@@ -96,9 +119,9 @@ pub(crate) struct Session {
     gap: bool,
 }
 
-impl Session {
-    /// A session on its first connection, with the token of its `hello`; pushes the first frame.
-    pub(crate) fn new(token: Token, out: &mut Vec<Out>) -> Self {
+impl SessionState {
+    /// A session on its first connection, with the token of its `hello` and the bounds of its server; pushes the first frame.
+    pub(crate) fn new(token: Token, limits: &Limits, out: &mut Vec<Out>) -> Self {
         let mut session = Self {
             phase: Phase::Live,
             resumable: false,
@@ -106,6 +129,7 @@ impl Session {
             seen: 0,
             unacked_events: 0,
             unacked_bytes: 0,
+            ack_after: AckAfter::new(limits),
             tokens: vec![token],
             pending: BTreeMap::new(),
             pending_bytes: 0,
@@ -132,8 +156,9 @@ impl Session {
         self.pending.len() < MAX_PENDING && self.pending_bytes < MAX_PENDING_BYTES
     }
 
-    /// A new connection stands; `token` is that of its `hello`. Asks for the session.
-    pub(crate) fn reconnected(&mut self, token: Token, out: &mut Vec<Out>) {
+    /// There is a new connection, with this token and these bounds in its `hello`. Asks for the session.
+    pub(crate) fn reconnected(&mut self, token: Token, limits: &Limits, out: &mut Vec<Out>) {
+        self.ack_after = AckAfter::new(limits);
         self.tokens.insert(0, token);
         if self.tokens.len() > MAX_TOKENS {
             // The oldest is good for as long as no `resume` was carried out, so it stays.
@@ -172,7 +197,9 @@ impl Session {
         match event {
             // Only the first frame of a connection can be one.
             Event::Hello(_) => return Err(Unreadable),
-            Event::Restarting(restarting) => out.push(Out::Restarting(restarting.reconnect_in_ms)),
+            Event::Restarting(restarting) => {
+                out.push(Out::Restarting(Duration::from_millis(restarting.reconnect_in_ms).min(LONGEST_RESTART)));
+            }
             Event::Resumed(resumed) => self.resumed(resumed.seq, out),
             Event::Gap(gap) => self.missing(gap, text.len(), out)?,
             event if matches!(self.phase, Phase::Resuming { .. }) => self.refused_resume(id.as_deref(), &event, out),
@@ -187,7 +214,7 @@ impl Session {
 
     /// An `ack` when enough has come; with `now`, when anything has.
     pub(crate) fn ack(&mut self, now: bool) -> Option<Utf8Bytes> {
-        let due = self.unacked_events >= ACK_EVENTS || self.unacked_bytes >= ACK_BYTES;
+        let due = self.unacked_events >= self.ack_after.events || self.unacked_bytes >= self.ack_after.bytes;
         if self.unacked_events == 0 || !(due || now) || !self.resumable || matches!(self.phase, Phase::Resuming { .. })
         {
             return None;
@@ -220,9 +247,9 @@ impl Session {
         id.and_then(|id| id.strip_prefix(what)?.strip_prefix('-')) == Some(&self.attempts.to_string())
     }
 
-    /// Asks for the session with the token at `place`. They are tried newest first: an unanswered `resume` may have been carried out, and
-    /// then its connection's token is the good one. It may even be carried out while they are tried, between its own token and the one that it
-    /// spends; so where there are several, they are tried twice.
+    /// Asks for the session with the token at `place`. The tokens are tried newest first. A `resume` without an answer may still have
+    /// succeeded, which makes its connection's token the valid one. It may also succeed *while* we are trying: after we tried its own
+    /// token, and before we try the one that it consumes. With more than one candidate we therefore go through the list twice.
     fn resume_with(&mut self, mut place: usize, mut last_round: bool, out: &mut Vec<Out>) {
         if place >= self.tokens.len() && !last_round && self.tokens.len() > 2 {
             (place, last_round) = (1, true);
@@ -287,7 +314,7 @@ impl Session {
         }
         self.seq += 1;
         self.unacked_events += 1;
-        self.unacked_bytes += bytes;
+        self.unacked_bytes += bytes as u64;
         if self.seq <= self.seen {
             return false;
         }

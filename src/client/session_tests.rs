@@ -26,10 +26,10 @@ fn token() -> (Token, String) {
 }
 
 /// A session that the server keeps, its first connection's token, and nothing left to do.
-fn resumable() -> (Session, String, Vec<Out>) {
+fn resumable() -> (SessionState, String, Vec<Out>) {
     let mut out = Vec::new();
     let (token, text) = token();
-    let mut session = Session::new(token, &mut out);
+    let mut session = SessionState::new(token, &Limits::default(), &mut out);
     assert_eq!(sent(&mut out)[0]["cmd"], "resume");
     session.receive(r#"{"cmd":"resumed","id":"resume-1","data":{"seq":0}}"#, &mut out).unwrap();
     assert!(session.resumable() && out.is_empty());
@@ -42,7 +42,7 @@ fn command(id: u64, repeats: bool) -> Pending {
     Pending { id: RequestId::new(id), frame: frame.into(), reply: Reply::Stream, repeats }
 }
 
-fn left(session: &mut Session, out: &mut Vec<Out>) {
+fn left(session: &mut SessionState, out: &mut Vec<Out>) {
     let (room, user) = (RoomId::random(), RoomId::random());
     let text = format!(
         r#"{{"cmd":"user-left","data":{{"room_id":"{room}","user_id":"{user}","reason":"left","version":3}}}}"#
@@ -50,7 +50,7 @@ fn left(session: &mut Session, out: &mut Vec<Out>) {
     session.receive(&text, out).unwrap();
 }
 
-fn receive(session: &mut Session, out: &mut Vec<Out>, text: &str) {
+fn receive(session: &mut SessionState, out: &mut Vec<Out>, text: &str) {
     session.receive(text, out).unwrap();
 }
 
@@ -72,9 +72,67 @@ fn acknowledges_every_64_events_or_when_asked() {
 #[test]
 fn acknowledges_early_when_events_are_large() {
     let (mut session, _, mut out) = resumable();
-    let large = format!(r#"{{"cmd":"of-a-newer-server","data":{{"x":"{}"}}}}"#, "x".repeat(ACK_BYTES));
+    let large = format!(r#"{{"cmd":"of-a-newer-server","data":{{"x":"{}"}}}}"#, "x".repeat(ACK_BYTES as usize));
     receive(&mut session, &mut out, &large);
     assert!(session.ack(false).is_some());
+}
+
+#[test]
+fn acknowledges_each_quarter_of_a_small_window() {
+    let mut out = Vec::new();
+    let limits = Limits { window_events: 20, window_bytes: 4_000, ..Limits::default() };
+    let mut session = SessionState::new(token().0, &limits, &mut out);
+    receive(&mut session, &mut out, r#"{"cmd":"resumed","id":"resume-1","data":{"seq":0}}"#);
+    for seq in [5, 10] {
+        for _ in 0..4 {
+            left(&mut session, &mut out);
+        }
+        assert!(session.ack(false).is_none());
+        left(&mut session, &mut out);
+        assert_eq!(session.ack(false).unwrap().as_str(), format!(r#"{{"cmd":"ack","data":{{"seq":{seq}}}}}"#));
+    }
+    let large = format!(r#"{{"cmd":"of-a-newer-server","data":{{"x":"{}"}}}}"#, "x".repeat(1_000));
+    receive(&mut session, &mut out, &large);
+    assert!(session.ack(false).is_some());
+    // The next connection may be to a server with another window.
+    session.reconnected(token().0, &Limits { window_events: 4, ..limits }, &mut out);
+    receive(&mut session, &mut out, r#"{"cmd":"resumed","data":{"seq":11}}"#);
+    left(&mut session, &mut out);
+    assert!(session.ack(false).is_some());
+}
+
+#[test]
+fn answered_commands_make_room_for_others() {
+    let (mut session, _, mut out) = resumable();
+    // Five times as much as may wait at once, and each kind of answer gives the place back.
+    for id in 0..80 {
+        assert!(session.takes_commands(), "{id}");
+        let pending = command(id, true);
+        session.submit(Pending { frame: "x".repeat(1024 * 1024).into(), ..pending }, &mut out);
+        receive(&mut session, &mut out, &format!(r#"{{"cmd":"ack","id":"{id}","data":{{"seq":0}}}}"#));
+        out.clear();
+    }
+    // So does a loss: what is neither repeated nor known to be done is given up.
+    for id in 80..96 {
+        assert!(session.takes_commands(), "{id}");
+        let pending = command(id, false);
+        session.submit(Pending { frame: "x".repeat(1024 * 1024).into(), ..pending }, &mut out);
+    }
+    assert!(!session.takes_commands());
+    out.clear();
+    session.reconnected(token().0, &Limits::default(), &mut out);
+    out.clear();
+    receive(&mut session, &mut out, r#"{"cmd":"resumed","data":{"seq":900}}"#);
+    let sync = sent(&mut out)[0]["id"].clone();
+    receive(&mut session, &mut out, &format!(r#"{{"cmd":"ack","id":{sync},"data":{{"seq":900}}}}"#));
+    assert!(session.takes_commands());
+}
+
+#[test]
+fn a_server_cannot_announce_a_restart_without_end() {
+    let (mut session, _, mut out) = resumable();
+    receive(&mut session, &mut out, &format!(r#"{{"cmd":"restarting","data":{{"reconnect_in_ms":{}}}}}"#, u64::MAX));
+    assert!(matches!(out[0], Out::Restarting(wait) if wait == Duration::from_secs(300)));
 }
 
 #[test]
@@ -85,7 +143,7 @@ fn counts_all_but_the_four_that_have_no_number() {
     receive(&mut session, &mut out, r#"{"cmd":"gap","data":{"from":2,"to":9,"reason":"window"}}"#);
     left(&mut session, &mut out);
     assert_eq!(session.ack(true).unwrap().as_str(), r#"{"cmd":"ack","data":{"seq":10}}"#);
-    assert!(matches!(out[0], Out::Restarting(5)));
+    assert!(matches!(out[0], Out::Restarting(wait) if wait == Duration::from_millis(5)));
 }
 
 #[test]
@@ -97,7 +155,7 @@ fn takes_the_session_up_and_repeats_what_stayed_unanswered() {
     left(&mut session, &mut out);
     out.clear();
 
-    session.reconnected(token().0, &mut out);
+    session.reconnected(token().0, &Limits::default(), &mut out);
     let frames = sent(&mut out);
     assert_eq!((&frames[0]["data"]["token"], &frames[0]["data"]["last_seq"]), (&first.into(), &1.into()));
     // What is asked meanwhile waits.
@@ -121,10 +179,10 @@ fn takes_the_session_up_and_repeats_what_stayed_unanswered() {
 #[test]
 fn an_answer_to_an_older_sync_ends_no_replay() {
     let (mut session, _, mut out) = resumable();
-    session.reconnected(token().0, &mut out);
+    session.reconnected(token().0, &Limits::default(), &mut out);
     receive(&mut session, &mut out, r#"{"cmd":"resumed","data":{"seq":0}}"#);
     let older = sent(&mut out)[1]["id"].clone();
-    session.reconnected(token().0, &mut out);
+    session.reconnected(token().0, &Limits::default(), &mut out);
     receive(&mut session, &mut out, r#"{"cmd":"resumed","data":{"seq":0}}"#);
     receive(&mut session, &mut out, &format!(r#"{{"cmd":"ack","id":{older},"data":{{"seq":0}}}}"#));
     assert!(!session.is_live());
@@ -134,10 +192,10 @@ fn an_answer_to_an_older_sync_ends_no_replay() {
 fn tries_the_newest_token_first_and_then_the_older() {
     let (mut session, first, mut out) = resumable();
     let (second, second_text) = token();
-    session.reconnected(second, &mut out);
+    session.reconnected(second, &Limits::default(), &mut out);
     assert_eq!(sent(&mut out)[0]["data"]["token"], first.as_str());
     // No answer came before this connection broke as well.
-    session.reconnected(token().0, &mut out);
+    session.reconnected(token().0, &Limits::default(), &mut out);
     assert_eq!(sent(&mut out)[0]["data"]["token"], second_text.as_str());
     receive(&mut session, &mut out, r#"{"cmd":"resume-error","id":"resume-3","data":{"code":"denied","msg":""}}"#);
     assert_eq!(sent(&mut out)[0]["data"]["token"], first.as_str());
@@ -155,7 +213,7 @@ fn the_first_token_outlives_any_number_of_unanswered_attempts() {
     let (mut session, first, mut out) = resumable();
     for _ in 0..40 {
         out.clear();
-        session.reconnected(token().0, &mut out);
+        session.reconnected(token().0, &Limits::default(), &mut out);
     }
     let mut asked = vec![sent(&mut out).remove(0)];
     for _ in 0..MAX_TOKENS - 2 {
@@ -171,10 +229,10 @@ fn the_first_token_outlives_any_number_of_unanswered_attempts() {
 fn after_success_only_the_newest_token_counts() {
     let (mut session, _, mut out) = resumable();
     let (second, second_text) = token();
-    session.reconnected(second, &mut out);
+    session.reconnected(second, &Limits::default(), &mut out);
     receive(&mut session, &mut out, r#"{"cmd":"resumed","data":{"seq":0}}"#);
     out.clear();
-    session.reconnected(token().0, &mut out);
+    session.reconnected(token().0, &Limits::default(), &mut out);
     assert_eq!(sent(&mut out)[0]["data"]["token"], second_text.as_str());
     receive(&mut session, &mut out, r#"{"cmd":"resume-error","id":"resume-4","data":{"code":"denied","msg":""}}"#);
     assert!(matches!(out[..], [Out::Lost]));
@@ -186,7 +244,7 @@ fn a_loss_is_told_and_nothing_comes_twice() {
     for _ in 0..3 {
         left(&mut session, &mut out);
     }
-    session.reconnected(token().0, &mut out);
+    session.reconnected(token().0, &Limits::default(), &mut out);
     out.clear();
     // The server repeats event 3, has lost 4 to 6, and goes on.
     receive(&mut session, &mut out, r#"{"cmd":"resumed","data":{"seq":2}}"#);
@@ -196,7 +254,7 @@ fn a_loss_is_told_and_nothing_comes_twice() {
     let told = delivered(&mut out);
     assert!(matches!(told[..], [Incoming::Gap(Gap { from: 4, to: 6, .. }), Incoming::Event(_)]), "{told:?}");
     // A server that leaves events out without a word is found out.
-    session.reconnected(token().0, &mut out);
+    session.reconnected(token().0, &Limits::default(), &mut out);
     out.clear();
     receive(&mut session, &mut out, r#"{"cmd":"resumed","data":{"seq":9}}"#);
     assert!(matches!(delivered(&mut out)[..], [Incoming::Gap(Gap { from: 8, to: 9, .. })]));
@@ -206,7 +264,7 @@ fn a_loss_is_told_and_nothing_comes_twice() {
 fn what_must_not_happen_twice_is_not_repeated_after_a_loss() {
     let (mut session, _, mut out) = resumable();
     session.submit(command(1, false), &mut out);
-    session.reconnected(token().0, &mut out);
+    session.reconnected(token().0, &Limits::default(), &mut out);
     receive(&mut session, &mut out, r#"{"cmd":"resumed","data":{"seq":0}}"#);
     session.submit(command(2, false), &mut out);
     receive(&mut session, &mut out, r#"{"cmd":"gap","data":{"from":1,"to":4,"reason":"memory"}}"#);

@@ -25,6 +25,7 @@ pub enum Trust {
 
 /// Why there is no way to check a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum TrustError {
     /// This machine has no list of trusted authorities.
     #[error("this machine has no trusted certificate authorities; give the server's pin")]

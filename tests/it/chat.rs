@@ -31,7 +31,7 @@ fn alice(host: &Host, more: &[&str]) -> (Process, String) {
 #[test]
 fn two_talk_and_a_third_is_refused() {
     let host = host();
-    let (mut alice, link) = alice(&host, &["--name", "tea", "--expires", "2h"]);
+    let (mut alice, link) = alice(&host, &["--name", "tea", "--expires", "2h", "--owner-leaves", "close"]);
     alice.err_with("You opened tea");
     let mut bob = Process::start(&["chat", "join", &link, "--as", "bob", "--plain"]);
     bob.err_with("You are in tea, with one other");

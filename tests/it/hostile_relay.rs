@@ -8,6 +8,7 @@ use crate::support::room::{again, alarm, came, message, one, until};
 use crate::support::test_server::TestServer;
 use serde_json::{Value, json};
 use subrosa::client::{NewRoom, RoomEvent, RoomEvents, SealedRoom};
+use subrosa::protocol::codes::OwnerLeaves;
 use subrosa::protocol::ids::UserId;
 use subrosa::sealed::alarm::Alarm;
 use subrosa::sealed::{Identity, InviteKind, SystemRandom};
@@ -27,7 +28,9 @@ struct Scene {
 async fn alice_alone() -> (TestServer, Evil, SealedRoom, RoomEvents) {
     let server = TestServer::start(&[]).await;
     let evil = Evil::before(&server).await;
-    let (alice, at_alice) = SealedRoom::create(evil.config(), "alice", NewRoom::default()).await.unwrap();
+    // A room without heirs: with heirs, the server may name one of them at any time.
+    let new = NewRoom::default().owner_leaves(OwnerLeaves::Close);
+    let (alice, at_alice) = SealedRoom::create(evil.config(), "alice", new).await.unwrap();
     (server, evil, alice, at_alice)
 }
 

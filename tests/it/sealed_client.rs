@@ -10,7 +10,7 @@ use subrosa::sealed::InviteKind;
 use subrosa::sealed::room::IntentError;
 
 async fn tea(server: &TestServer, owner_leaves: OwnerLeaves) -> (SealedRoom, RoomEvents) {
-    let new = NewRoom { room_name: "tea".to_owned(), owner_leaves, ..NewRoom::default() };
+    let new = NewRoom::default().room_name("tea").owner_leaves(owner_leaves);
     SealedRoom::create(server.config(), "alice", new).await.unwrap()
 }
 
@@ -132,7 +132,7 @@ async fn the_longest_standing_member_inherits_the_room() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_room_ends_when_its_time_is_up() {
     let server = TestServer::start(&[]).await;
-    let new = NewRoom { expires_in: Some(Duration::from_secs(1)), ..NewRoom::default() };
+    let new = NewRoom::default().expires_in(Duration::from_secs(1));
     let (_alice, mut at_alice) = SealedRoom::create(server.config(), "alice", new).await.unwrap();
     assert_eq!(ended(&mut at_alice).await, RoomEnd::Closed(Some(RoomClosedReason::Expired)));
     server.stop().await;

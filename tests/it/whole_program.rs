@@ -50,7 +50,8 @@ fn the_printed_command_opens_a_room_that_outlives_three_updates() {
     }
     alice.say("/leave");
     assert_eq!(alice.wait().code(), Some(0));
-    bob.out_starting("* the room ended because its owner left");
+    bob.out_starting("* you own the room now");
+    bob.say("/leave");
     assert_eq!(bob.wait().code(), Some(0));
     server.interrupt();
     assert_eq!(server.wait().code(), Some(0));

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
@@ -27,6 +28,18 @@ pub(crate) fn server_config(certificate: CertificateDer<'static>, key: PrivateKe
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(TLS13).unwrap();
     Arc::new(builder.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap())
+}
+
+/// The TLS settings of a server that shows a certificate and has another key.
+pub(crate) fn server_config_with_other_key(
+    certificate: CertificateDer<'static>,
+    key: PrivateKeyDer<'static>,
+) -> Arc<ServerConfig> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    // Made without the check that both fit.
+    let shown = CertifiedKey::new(vec![certificate], provider.key_provider.load_private_key(key).unwrap());
+    let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(TLS13).unwrap();
+    Arc::new(builder.with_no_client_auth().with_cert_resolver(Arc::new(SingleCertAndKey::from(shown))))
 }
 
 /// The development certificate in `folder`.

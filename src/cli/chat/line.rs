@@ -62,6 +62,10 @@ const COMMANDS: [&str; 10] =
 /// A hint for the user.
 pub(super) fn parse(line: &str) -> Result<Line<'_>, String> {
     let line = line.trim_end_matches(['\r', '\n']);
+    // Only text that was pasted has several lines. It is said, whatever its lines look like.
+    if line.contains(['\r', '\n']) {
+        return Ok(Line::Say(line));
+    }
     if line.trim().is_empty() {
         return Ok(Line::Empty);
     }
@@ -70,14 +74,15 @@ pub(super) fn parse(line: &str) -> Result<Line<'_>, String> {
         return Ok(Line::Say(command));
     }
     let (name, rest) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
-    let rest = rest.trim();
+    // What is said to one member keeps its spaces.
+    let (text, rest) = (rest, rest.trim());
     let needs = |usage: &str| if rest.is_empty() { Err(format!("write /{name} {usage}")) } else { Ok(rest) };
     let alone = |line| if rest.is_empty() { Ok(line) } else { Err(format!("/{name} takes no argument")) };
     match name {
         "invite" => invite(rest),
         "members" => alone(Line::Members),
         "verify" => needs("NAME").map(Line::Verify),
-        "tell" => needs("NAME TEXT").map(Line::Tell),
+        "tell" => needs("NAME TEXT").map(|_| Line::Tell(text)),
         "remove" => needs("NAME").map(Line::Remove),
         "owner" => needs("NAME").map(Line::Owner),
         "rekey" => alone(Line::Rekey),
@@ -113,16 +118,6 @@ fn unknown(name: &str) -> String {
     }
 }
 
-/// Splits `rest` into one of the `names` and what stands behind it: the longest that fits, since names may hold spaces.
-pub(super) fn split_name<'a, 'n>(rest: &'a str, names: impl Iterator<Item = &'n str>) -> Option<(&'n str, &'a str)> {
-    names
-        .filter_map(|name| {
-            let behind = rest.strip_prefix(name)?;
-            (behind.is_empty() || behind.starts_with(char::is_whitespace)).then(|| (name, behind.trim()))
-        })
-        .max_by_key(|(name, _)| name.len())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,9 +126,10 @@ mod tests {
     fn text_and_commands() {
         assert_eq!(parse("hello /help\r\n"), Ok(Line::Say("hello /help")));
         assert_eq!(parse("  "), Ok(Line::Empty));
+        assert_eq!(parse("/help\nme\n/leave\n"), Ok(Line::Say("/help\nme\n/leave")));
         assert_eq!(parse("//etc"), Ok(Line::Say("/etc")));
         assert_eq!(parse("/members"), Ok(Line::Members));
-        assert_eq!(parse("/tell bob  hi there "), Ok(Line::Tell("bob  hi there")));
+        assert_eq!(parse("/tell bob  hi there "), Ok(Line::Tell("bob  hi there ")));
         assert_eq!(parse("/invite"), Ok(Line::Invite { forever: false, expires_in: None }));
         let timed = Line::Invite { forever: true, expires_in: Some(Duration::from_secs(600)) };
         assert_eq!(parse("/invite --expires 10m --forever"), Ok(timed));
@@ -153,14 +149,5 @@ mod tests {
         assert!(parse("/tell").unwrap_err().contains("NAME TEXT"));
         assert!(parse("/leave now").unwrap_err().contains("no argument"));
         assert!(parse("/invite bob").is_err() && parse("/invite --expires").is_err());
-    }
-
-    #[test]
-    fn the_longest_name_wins() {
-        let names = || ["bob", "bob two", "bo"].into_iter();
-        assert_eq!(split_name("bob two hi", names()), Some(("bob two", "hi")));
-        assert_eq!(split_name("bob twofold", names()), Some(("bob", "twofold")));
-        assert_eq!(split_name("bob", names()), Some(("bob", "")));
-        assert_eq!(split_name("bobby hi", names()), None);
     }
 }

@@ -6,12 +6,18 @@
 //! ```
 
 mod duration;
+mod editor;
 mod enter;
+mod harmless;
 mod input;
 mod line;
+mod names;
 mod options;
+mod paste;
+mod prompt;
 mod talk;
 mod terminal;
+mod typed;
 mod wishes;
 
 use super::output::Failure;
@@ -27,15 +33,17 @@ impl Chat {
             .on_thread_park(wipe::stack::<{ wipe::DEEP }>)
             .enable_all()
             .build()?;
-        let mut input = input::Input::standard();
+        let (keys, prompt) = prompt::Keys::take().unzip();
+        let mut input = prompt.clone().map_or_else(input::Input::standard, input::Input::keys);
         let done = runtime.block_on(async {
             let (opened, (room, events)) = match self.way {
                 Way::Create(create) => (true, enter::create(create).await?),
                 Way::Join(join) => (false, enter::join(join, &mut input).await?),
             };
-            talk::talk(room, events, input, terminal::Terminal::standard()?, opened).await
+            talk::talk(room, events, input, terminal::Terminal::standard(prompt)?, opened).await
         });
-        // Nothing is left to do, but a name look-up may still block.
+        drop(keys);
+        // Nothing of worth is left; a name look-up may still hang.
         runtime.shutdown_background();
         wipe::stack::<{ wipe::DEEP }>();
         done

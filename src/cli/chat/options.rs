@@ -45,7 +45,7 @@ pub(super) struct Create {
     #[arg(long, value_name = "SPAN", value_parser = duration::parse_span)]
     pub(super) expires: Option<Duration>,
     /// What happens to the room when you leave.
-    #[arg(long, value_enum, default_value_t = AfterOwner::Close)]
+    #[arg(long, value_enum, default_value_t = AfterOwner::Transfer)]
     pub(super) owner_leaves: AfterOwner,
     /// Plain lines instead of a full screen; the only way for now.
     #[arg(long)]
@@ -123,7 +123,7 @@ mod tests {
     fn create_takes_what_is_documented() {
         let pin = Pin::new([5; 32]);
         let line = format!(
-            "create --as alice --name tea --server wss://[::1]:1 --pin {pin} --expires 2h --owner-leaves transfer --plain"
+            "create --as alice --name tea --server wss://[::1]:1 --pin {pin} --expires 2h --owner-leaves close --plain"
         );
         let Ok(Way::Create(create)) = parse(&line) else { panic!("another command") };
         assert_eq!(
@@ -131,10 +131,10 @@ mod tests {
             ("alice", "tea", Some(Duration::from_secs(7_200)))
         );
         assert_eq!((create.server.map(|server| server.port()), create.pin), (Some(1), Some(pin)));
-        assert_eq!((OwnerLeaves::from(create.owner_leaves), create.plain), (OwnerLeaves::Transfer, true));
+        assert_eq!((OwnerLeaves::from(create.owner_leaves), create.plain), (OwnerLeaves::Close, true));
         let Ok(Way::Create(create)) = parse("create --as alice") else { panic!("another command") };
         assert_eq!((create.server, create.expires, create.room_name.as_str()), (None, None, ""));
-        assert_eq!(OwnerLeaves::from(create.owner_leaves), OwnerLeaves::Close);
+        assert_eq!(OwnerLeaves::from(create.owner_leaves), OwnerLeaves::Transfer);
     }
 
     #[test]

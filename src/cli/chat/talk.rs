@@ -8,14 +8,16 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::input::{Input, Typed};
+use super::input::Input;
+use super::names::shown;
 use super::terminal::Terminal;
+use super::typed::Typed;
 use super::wishes::{Shown, obey};
 use crate::cli::output::Failure;
 use subrosa::client::{Person, RoomEnd, RoomEvent, RoomEvents, SealedRoom};
 use subrosa::protocol::codes::LeaveReason;
 use subrosa::sealed::InviteKind;
-use subrosa::sealed::room::NotSent;
+use subrosa::sealed::room::{MessageId, NotSent};
 
 /// Time for the server to answer the last commands; longer than a reconnection may take.
 const LAST_ANSWERS: Duration = Duration::from_secs(120);
@@ -54,9 +56,9 @@ pub(super) async fn talk<O: Write, E: Write>(
                 }
                 None => return Ok(()),
             },
-            shown = doing_or_never(&mut doing) => {
+            done = doing_or_never(&mut doing) => {
                 doing = None;
-                shown.into_iter().try_for_each(|what| match what {
+                done.into_iter().try_for_each(|what| match what {
                     Shown::Event(text) => terminal.event(&text),
                     Shown::Link(link) => terminal.link(link.to_url().expose_secret()),
                     Shown::Status(text) => terminal.status(&text),
@@ -70,7 +72,7 @@ pub(super) async fn talk<O: Write, E: Write>(
                     }
                 })
             }
-            typed = input.next(), if doing.is_none() && room.is_some() => match typed {
+            typed = input.next(), if doing.is_none() && room.is_some() && !to_the_end => match typed {
                 Typed::Line(line) => {
                     doing = room.clone().map(|room| -> Doing { Box::pin(obey(room, line)) });
                     Ok(())
@@ -81,7 +83,7 @@ pub(super) async fn talk<O: Write, E: Write>(
                 }
                 Typed::End => {
                     to_the_end = true;
-                    doing = room.take().map(settling);
+                    doing = room.clone().map(settling);
                     Ok(())
                 }
             },
@@ -106,17 +108,24 @@ pub(super) async fn talk<O: Write, E: Write>(
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    /// The terminal was closed.
+    hangup: Signal,
 }
 
 impl Signals {
     fn new() -> io::Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
     }
 
     async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
+            _ = self.hangup.recv() => {}
         }
     }
 }
@@ -150,11 +159,14 @@ fn settling(room: SealedRoom) -> Doing {
 /// The first output. The creator's includes the link.
 async fn greeting(room: SealedRoom, opened: bool) -> Vec<Shown> {
     let Ok(members) = room.members().await else { return Vec::new() };
-    let mut shown = Vec::new();
+    let mut lines = Vec::new();
     if !room.notice().is_empty() {
-        shown.push(Shown::Status(format!("The server's host says: {}", room.notice())));
+        lines.push(Shown::Status(format!("The server's host says: {}", room.notice())));
     }
-    let name = if members.room_name.is_empty() { "the room" } else { members.room_name.as_str() };
+    let name = match members.room_name.as_str() {
+        "" => "the room".to_owned(),
+        name => shown(name),
+    };
     let help = Shown::Status("Type to talk, /help for more.".to_owned());
     if !opened {
         let others = match members.others.len() {
@@ -162,46 +174,57 @@ async fn greeting(room: SealedRoom, opened: bool) -> Vec<Shown> {
             1 => "with one other".to_owned(),
             count => format!("with {count} others"),
         };
-        shown.extend([Shown::Status(format!("You are in {name}, {others}.")), help]);
-        return shown;
+        lines.extend([Shown::Status(format!("You are in {name}, {others}.")), help]);
+        return lines;
     }
     match room.invite(InviteKind::OneTime, None).await {
         Ok(link) => {
             let hint = "This link lets one person in; send it over a channel that you trust:";
-            shown.extend([Shown::Status(format!("You opened {name}. {hint}")), Shown::Link(Box::new(link)), help]);
+            lines.extend([Shown::Status(format!("You opened {name}. {hint}")), Shown::Link(Box::new(link)), help]);
         }
         Err(error) => {
-            shown.extend([Shown::Status(format!("You opened {name}, but there is no invite: {error}")), help]);
+            lines.extend([Shown::Status(format!("You opened {name}, but there is no invite: {error}")), help]);
         }
     }
-    shown
+    lines
 }
 
 fn names(people: &[Person]) -> String {
-    people.iter().map(|person| person.name.as_str()).collect::<Vec<_>>().join(", ")
+    people.iter().map(|person| shown(&person.name)).collect::<Vec<_>>().join(", ")
+}
+
+/// How many messages it is about, if more than one.
+fn count(ids: &[MessageId]) -> String {
+    if ids.len() == 1 { String::new() } else { format!("{} messages ", ids.len()) }
 }
 
 fn show<O: Write, E: Write>(terminal: &mut Terminal<O, E>, event: RoomEvent) -> io::Result<()> {
     match event {
         RoomEvent::Message { from, text, private, .. } => terminal.message(&from.name, &text, private),
-        RoomEvent::Joined { who, live: true } => terminal.event(&format!("{} came in", who.name)),
-        RoomEvent::Joined { who, live: false } => terminal.event(&format!("{} is here", who.name)),
+        RoomEvent::Joined { who, live: true } => terminal.event(&format!("{} came in", shown(&who.name))),
+        RoomEvent::Joined { who, live: false } => terminal.event(&format!("{} is here", shown(&who.name))),
         RoomEvent::NotHereYet => {
             terminal.status("someone is joining; your client sends them nothing until it knows their identity")
         }
-        RoomEvent::Left { name, reason, .. } => terminal.event(&match reason {
-            LeaveReason::Left => format!("{name} left"),
-            LeaveReason::Removed => format!("{name} was removed"),
-            LeaveReason::Lost => format!("{name} lost the connection and is out of the room"),
+        RoomEvent::Left { name, reason, .. } => terminal.event(&match (shown(&name), reason) {
+            (name, LeaveReason::Left) => format!("{name} left"),
+            (name, LeaveReason::Removed) => format!("{name} was removed"),
+            (name, LeaveReason::Lost) => format!("{name} did not come back and is out of the room"),
         }),
         RoomEvent::Unsupported { from } => {
-            terminal.event(&format!("{} sent something that this version cannot show", from.name))
+            terminal.event(&format!("{} sent something that this version cannot show", shown(&from.name)))
         }
         RoomEvent::Sent { held, absent, .. } => {
             if !held.is_empty() {
-                terminal.status(&format!("{} away; they get it when they are back", names(&held)))?;
+                terminal.status(&format!("away: {}; the server keeps it for them", names(&held)))?;
             }
             if absent.is_empty() { Ok(()) } else { terminal.status(&format!("not delivered to {}", names(&absent))) }
+        }
+        RoomEvent::Delivered { ids, to } => {
+            terminal.status(&format!("{}delivered to {}", count(&ids), shown(&to.name)))
+        }
+        RoomEvent::NotDelivered { ids, to } => {
+            terminal.status(&format!("{}not delivered to {}", count(&ids), shown(&to)))
         }
         RoomEvent::NotSent { reason, .. } => terminal.status(match reason {
             NotSent::Alone => "not sent: nobody else is in the room",
@@ -209,18 +232,19 @@ fn show<O: Write, E: Write>(terminal: &mut Terminal<O, E>, event: RoomEvent) -> 
             NotSent::Refused => "not sent: the server refused it",
         }),
         RoomEvent::OwnerChanged { me: true, .. } => terminal.event("you own the room now"),
-        RoomEvent::OwnerChanged { owner, .. } => terminal.event(&format!("{} owns the room now", owner.name)),
+        RoomEvent::OwnerChanged { owner, .. } => terminal.event(&format!("{} owns the room now", shown(&owner.name))),
         RoomEvent::HandOverFailed => terminal.status("the room could not be handed over"),
         RoomEvent::Rekeyed { .. } => terminal.event("the room has a new secret; older links no longer work"),
-        RoomEvent::RekeyUndelivered(names) => {
-            terminal.alarm(&format!("the new secret did not reach {}", names.join(", ")))
-        }
+        RoomEvent::RekeyUndelivered(names) => terminal.alarm(&{
+            let names: Vec<_> = names.iter().map(|name| shown(name)).collect();
+            format!("the new secret did not reach {}", names.join(", "))
+        }),
         RoomEvent::Gap => terminal.event("some messages were lost while the connection was away"),
         RoomEvent::Alarm(alarm) => terminal.alarm(&alarm.to_string()),
         RoomEvent::Away => terminal.status("connection lost; reconnecting …"),
         RoomEvent::Back => terminal.status("connected again"),
-        // The loop handles it.
-        RoomEvent::Ended(_) => Ok(()),
+        // The loop deals with the end; what a newer library tells is not for this program.
+        _ => Ok(()),
     }
 }
 

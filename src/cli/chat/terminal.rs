@@ -20,32 +20,17 @@ use std::os::fd::AsFd;
 
 use zeroize::Zeroizing;
 
-/// `text` without characters that a terminal interprets: each becomes `U+FFFD`, a line break `⏎`, a tab a space.
-pub(super) fn harmless(text: &str) -> String {
-    text.chars()
-        .map(|c| match c {
-            '\n' | '\u{85}' | '\u{2028}' | '\u{2029}' => '⏎',
-            '\t' => ' ',
-            c if c.is_control() || is_invisible(c) => char::REPLACEMENT_CHARACTER,
-            c => c,
-        })
-        .collect()
-}
-
-/// Characters that reorder the text around them (UAX #9), or change it without being visible.
-fn is_invisible(c: char) -> bool {
-    matches!(
-        c,
-        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
-    )
-}
+use super::harmless::harmless;
+use super::names::shown;
+use super::prompt::Prompt;
 
 /// The destination of lines.
 pub(super) struct Terminal<O, E> {
     out: O,
     err: E,
-    /// Whether alarms are repeated on standard error, because a person may look only there.
+    /// The line that is being typed, below all others.
+    prompt: Option<Prompt>,
+    /// Alarms are repeated on standard error when a person may look only there.
     repeat_alarms: bool,
     colour: bool,
 }
@@ -55,20 +40,21 @@ impl Terminal<File, io::Stderr> {
     ///
     /// # Errors
     /// Standard output is closed.
-    pub(super) fn standard() -> io::Result<Self> {
-        // Not through the standard library's handle: its buffer would keep the text.
+    pub(super) fn standard(prompt: Option<Prompt>) -> io::Result<Self> {
+        // Not through the standard library's handle, whose buffer would keep what was shown.
         let (out, err) = (File::from(io::stdout().as_fd().try_clone_to_owned()?), io::stderr());
         let repeat_alarms = !out.is_terminal() && err.is_terminal();
         let colour = out.is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        Ok(Self { out, err, repeat_alarms, colour })
+        Ok(Self { out, err, prompt, repeat_alarms, colour })
     }
 }
 
 impl<O: Write, E: Write> Terminal<O, E> {
     /// A message of a member.
     pub(super) fn message(&mut self, from: &str, text: &str, private: bool) -> io::Result<()> {
-        let (from, text) = (harmless(from), harmless(text));
-        if private { self.line(&format!("[{from} to you] {text}")) } else { self.line(&format!("<{from}> {text}")) }
+        let (from, text) = (shown(from), harmless(text));
+        let line = if private { format!("[{from} to you] {text}") } else { format!("<{from}> {text}") };
+        self.line(&line)
     }
 
     /// An event.
@@ -101,14 +87,22 @@ impl<O: Write, E: Write> Terminal<O, E> {
     }
 
     fn aside(&mut self, line: &str) {
-        // Standard error may be closed; nothing depends on hints.
-        let _ = writeln!(self.err, "{line}").and_then(|()| self.err.flush());
+        // Nothing depends on hints; standard error may be closed.
+        let _ = match &self.prompt {
+            Some(prompt) => prompt.above(&mut self.err, line),
+            None => writeln!(self.err, "{line}").and_then(|()| self.err.flush()),
+        };
     }
 
     fn line(&mut self, line: &str) -> io::Result<()> {
-        // One write for the whole line, because nothing buffers.
-        self.out.write_all(Zeroizing::new(format!("{line}\n")).as_bytes())?;
-        self.out.flush()
+        match &self.prompt {
+            Some(prompt) => prompt.above(&mut self.out, line),
+            None => {
+                // One write, since nothing buffers the parts of a line.
+                self.out.write_all(Zeroizing::new(format!("{line}\n")).as_bytes())?;
+                self.out.flush()
+            }
+        }
     }
 }
 
@@ -116,28 +110,15 @@ impl<O: Write, E: Write> Terminal<O, E> {
 mod tests {
     use super::*;
 
-    fn shown(show: impl FnOnce(&mut Terminal<&mut Vec<u8>, &mut Vec<u8>>)) -> (String, String) {
+    fn written(show: impl FnOnce(&mut Terminal<&mut Vec<u8>, &mut Vec<u8>>)) -> (String, String) {
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        show(&mut Terminal { out: &mut out, err: &mut err, repeat_alarms: true, colour: false });
+        show(&mut Terminal { out: &mut out, err: &mut err, prompt: None, repeat_alarms: true, colour: false });
         (String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
     }
 
     #[test]
-    fn nothing_that_a_terminal_obeys_gets_through() {
-        let hostile = "a\x1b[2J\r\x08\x07\u{9b}31m\u{202e}b\u{2066}c\u{200f}\u{feff}\nd\te\u{2028}\u{e0041}";
-        let clean = harmless(hostile);
-        assert!(!clean.chars().any(|c| c.is_control() || is_invisible(c)), "{clean:?}");
-        assert_eq!(clean, "a�[2J����31m�b�c��⏎d e⏎�");
-        assert_eq!(harmless("Zoë 李 🍵 👩\u{200d}🚀"), "Zoë 李 🍵 👩\u{200d}🚀");
-        for c in (0..=0x10_ffff).filter_map(char::from_u32) {
-            let clean = harmless(&c.to_string());
-            assert!(!clean.chars().any(|c| c.is_control() || is_invisible(c)) && clean.chars().count() == 1);
-        }
-    }
-
-    #[test]
     fn every_event_is_one_line_that_no_member_can_forge() {
-        let (out, err) = shown(|terminal| {
+        let (out, err) = written(|terminal| {
             terminal.message("al\nice", "x\n* bob left\n!!! ALARM: no", false).unwrap();
             terminal.message("alice", "psst", true).unwrap();
             terminal.event("bo\x1bb is here").unwrap();
@@ -146,7 +127,7 @@ mod tests {
         });
         let lines: Vec<_> = out.lines().collect();
         assert_eq!(lines.len(), 4);
-        assert!(lines[0].starts_with("<al⏎ice> x⏎"));
+        assert!(lines[0].starts_with("<\"al⏎ice\"> x⏎"));
         assert_eq!(lines[1], "[alice to you] psst");
         assert_eq!(lines[2], "* bo�b is here");
         assert_eq!(lines[3], "!!! ALARM: mallory⏎ is here");

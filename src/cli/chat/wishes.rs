@@ -2,7 +2,8 @@
 
 use zeroize::Zeroizing;
 
-use super::line::{HELP, Line, parse, split_name};
+use super::line::{HELP, Line, parse};
+use super::names::{self, Named, shown};
 use subrosa::client::{MemberList, Person, RoomError, SealedRoom};
 use subrosa::sealed::{InviteKind, Link};
 
@@ -57,7 +58,7 @@ async fn try_obey(room: &SealedRoom, line: &str) -> Result<Vec<Shown>, NotDone> 
         Line::Verify(rest) => return verify(room, rest).await,
         Line::Tell(rest) => {
             let (to, text) = find(room, rest).await?;
-            if text.is_empty() {
+            if text.trim().is_empty() {
                 return Err(NotDone::Hint("write /tell NAME TEXT".to_owned()));
             }
             room.tell(to.fingerprint, &text).await?;
@@ -77,34 +78,39 @@ async fn try_obey(room: &SealedRoom, line: &str) -> Result<Vec<Shown>, NotDone> 
     Ok(Vec::new())
 }
 
-/// The member whose name `rest` begins with, and the rest behind the name.
+/// The member that `rest` names first, and what stands behind the name.
 async fn find(room: &SealedRoom, rest: &str) -> Result<(Person, Zeroizing<String>), NotDone> {
     let others = room.members().await?.others;
-    let found = split_name(rest, others.iter().map(|member| member.name.as_str()));
-    found
-        .and_then(|(name, behind)| {
-            let member = others.iter().find(|member| member.name == name)?;
-            Some((member.clone(), Zeroizing::new(behind.to_owned())))
-        })
-        .ok_or_else(nobody)
+    let names: Vec<_> = others.iter().map(|member| member.name.clone()).collect();
+    match names::find(rest, &names) {
+        Named::One(place, behind) => Ok((others[place].clone(), Zeroizing::new(behind.to_owned()))),
+        Named::Nobody => Err(NotDone::Hint("nobody here has that name; /members lists them".to_owned())),
+        Named::Several => {
+            Err(NotDone::Hint("that could be more than one member; write the name in quotes: \"NAME\"".to_owned()))
+        }
+    }
 }
 
 /// The member whose name is all of `rest`.
 async fn find_only(room: &SealedRoom, rest: &str) -> Result<Person, NotDone> {
+    let others = room.members().await?.others;
+    if let [member] = &others.iter().filter(|member| member.name == rest).collect::<Vec<_>>()[..] {
+        return Ok((*member).clone());
+    }
     let (member, behind) = find(room, rest).await?;
-    if behind.is_empty() { Ok(member) } else { Err(nobody()) }
-}
-
-fn nobody() -> NotDone {
-    NotDone::Hint("nobody here has that name; /members lists them".to_owned())
+    if behind.trim().is_empty() {
+        Ok(member)
+    } else {
+        Err(NotDone::Hint("nobody here has that name; /members lists them".to_owned()))
+    }
 }
 
 /// A member counts as verified only after the user has typed the words that the member read out. A mere confirmation is
 /// not enough.
 async fn verify(room: &SealedRoom, rest: &str) -> Result<Vec<Shown>, NotDone> {
     let (member, typed) = find(room, rest).await?;
-    let Person { name, fingerprint, .. } = &member;
-    let text = if typed.is_empty() {
+    let (name, fingerprint) = (shown(&member.name), &member.fingerprint);
+    let text = if typed.trim().is_empty() {
         let mine = room.members().await?.me.fingerprint.words().join(" ");
         format!(
             "Ask {name}, by voice or in person, for the six words beside \"you\" in their /members. Type what you hear:\n  \
@@ -129,7 +135,7 @@ fn list(members: &MemberList) -> Vec<Shown> {
     let line = |person: &Person, mark: &str| {
         let owner = if person.owner { ", owner" } else { "" };
         let words = person.fingerprint.words().join(" ");
-        Shown::Event(format!("{} ({mark}{owner}): {} | {words}", person.name, person.fingerprint))
+        Shown::Event(format!("{} ({mark}{owner}): {} | {words}", shown(&person.name), person.fingerprint))
     };
     let others =
         members.others.iter().map(|other| line(other, if other.verified { "verified" } else { "not verified" }));

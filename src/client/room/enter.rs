@@ -23,48 +23,90 @@ use crate::sealed::room::{Fact, Machine, Settings, Step};
 use crate::sealed::{Identity, InviteKind, Link, SealedError, Server, SystemRandom};
 
 /// What a new room is like.
+///
+/// ```
+/// use std::time::Duration;
+/// use subrosa::client::NewRoom;
+///
+/// let new = NewRoom::default().room_name("tea").expires_in(Duration::from_secs(3_600));
+/// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct NewRoom {
-    /// Its name, at most 64 bytes of UTF-8; the server does not learn it. May be empty.
+    /// Its name, at most 64 bytes of UTF-8, which the server does not learn. Empty by default.
     pub room_name: String,
-    /// Its life, in whole seconds, at least 1; `None` for as long as the server allows.
+    /// Its life in whole seconds, at least 1. By default, it is as long as the server allows.
     pub expires_in: Option<Duration>,
-    /// What becomes of it when its owner leaves.
+    /// What becomes of it when its owner leaves. By default, the others stay.
     pub owner_leaves: OwnerLeaves,
-    /// Most members that it admits; `None` for as many as the server allows.
+    /// The most members that it admits. By default, as many as the server allows.
     pub max_members: Option<u64>,
 }
 
 impl Default for NewRoom {
-    /// Without a name or an end of its own; it ends when its owner leaves.
     fn default() -> Self {
-        Self { room_name: String::new(), expires_in: None, owner_leaves: OwnerLeaves::Close, max_members: None }
+        Self { room_name: String::new(), expires_in: None, owner_leaves: OwnerLeaves::Transfer, max_members: None }
+    }
+}
+
+impl NewRoom {
+    /// Sets [`room_name`](Self#structfield.room_name).
+    #[must_use]
+    pub fn room_name(self, room_name: impl Into<String>) -> Self {
+        Self { room_name: room_name.into(), ..self }
+    }
+
+    /// Sets [`expires_in`](Self#structfield.expires_in).
+    #[must_use]
+    pub fn expires_in(self, expires_in: impl Into<Option<Duration>>) -> Self {
+        Self { expires_in: expires_in.into(), ..self }
+    }
+
+    /// Sets [`owner_leaves`](Self#structfield.owner_leaves).
+    #[must_use]
+    pub fn owner_leaves(self, owner_leaves: OwnerLeaves) -> Self {
+        Self { owner_leaves, ..self }
+    }
+
+    /// Sets [`max_members`](Self#structfield.max_members).
+    #[must_use]
+    pub fn max_members(self, max_members: impl Into<Option<u64>>) -> Self {
+        Self { max_members: max_members.into(), ..self }
     }
 }
 
 impl SealedRoom {
-    /// Opens a room on the server of `config`, as `name` (1 to 64 bytes of UTF-8, no control characters).
+    /// Opens a room on the server of `config`. `name` has 1 to 64 bytes of UTF-8 and no control characters.
     ///
     /// # Errors
-    /// No connection, a name that is not allowed, or the server's refusal.
+    /// There is no connection, the name is not allowed, or the server refused.
+    ///
+    /// # Cancel safety
+    /// A dropped future may have opened a room, which ends with its connection.
     pub async fn create(config: Config, name: &str, new: NewRoom) -> Result<(Self, RoomEvents), EnterError> {
         create(config, name, new).await
     }
 
-    /// Enters the room of `link`, as `name`, on the server that the link names: by its pin if it has one, else by the authorities that this
-    /// machine trusts.
+    /// Enters the room of `link`, as `name`, on the server that the link names. The server proves itself by the link's pin if there
+    /// is one, else by the authorities that this machine trusts.
     ///
     /// # Errors
-    /// No connection, a name that is not allowed, or [`EnterError::InviteRefused`].
+    /// There is no connection, the name is not allowed, or the server refused: [`EnterError::InviteRefused`].
+    ///
+    /// # Cancel safety
+    /// A dropped future may have used a one-time link up.
     pub async fn join(link: Link, name: &str) -> Result<(Self, RoomEvents), EnterError> {
         let trust = link.server.pin.map_or(Trust::System, Trust::Pin);
         let config = Config::new(link.server.authority.clone().into(), trust);
         Self::join_with(config, link, name).await
     }
 
-    /// Enters the room of `link` over a connection of one's own making; `config` decides where to and whom to trust.
+    /// Enters the room of `link` over the connection that `config` describes, in place of the link's own server.
     ///
     /// # Errors
+    /// As [`join`](Self::join).
+    ///
+    /// # Cancel safety
     /// As [`join`](Self::join).
     pub async fn join_with(config: Config, link: Link, name: &str) -> Result<(Self, RoomEvents), EnterError> {
         join(config, link, name).await

@@ -7,6 +7,7 @@ use crate::sealed::room::IntentError;
 
 /// Why there is no membership.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum EnterError {
     /// No connection.
     #[error(transparent)]
@@ -43,6 +44,7 @@ pub enum EnterError {
 
 /// Why something asked of a room was not done.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RoomError {
     /// It cannot be done now, or not by this member.
     #[error(transparent)]

@@ -13,6 +13,7 @@ use crate::sealed::room::{MessageId, NotSent};
 
 /// A member as this client has accepted it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Person {
     /// The name to show; when another member had it before, the first group of the fingerprint stands behind it.
     pub name: String,
@@ -26,6 +27,7 @@ pub struct Person {
 
 /// One's own membership and those of the others.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct MemberList {
     /// Oneself.
     pub me: Person,
@@ -66,6 +68,7 @@ impl fmt::Debug for Text {
 
 /// Something that happened in a room. Names and texts come from other people: make them harmless before a terminal shows them.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum RoomEvent {
     /// A member was accepted.
     Joined {
@@ -112,6 +115,20 @@ pub enum RoomEvent {
         /// The members who were not in the room any more.
         absent: Vec<Person>,
     },
+    /// A member who was away is back, and the server gives it what was kept for it.
+    Delivered {
+        /// The texts: those whose [`RoomEvent::Sent`] named the member as away.
+        ids: Vec<MessageId>,
+        /// The member.
+        to: Person,
+    },
+    /// A member who was away is out of the room and never got what was kept for it.
+    NotDelivered {
+        /// The texts: those whose [`RoomEvent::Sent`] named the member as away.
+        ids: Vec<MessageId>,
+        /// The name of the member.
+        to: String,
+    },
     /// What was said was not sent.
     NotSent {
         /// Which.
@@ -149,6 +166,7 @@ pub enum RoomEvent {
 
 /// Why a membership is over.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum RoomEnd {
     /// This member left.
     #[error("you left")]

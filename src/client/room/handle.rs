@@ -2,9 +2,12 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_util::Stream;
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::RoomError;
@@ -14,7 +17,7 @@ use super::translate;
 use crate::sealed::room::{IntentError, Machine, MessageId, Step};
 use crate::sealed::{Fingerprint, InviteKind, Link};
 
-/// One membership in a sealed room. Cheap to clone; when the last clone is gone, the room is left.
+/// One membership in a sealed room. It is cheap to clone. When the last clone is dropped, the client leaves the room.
 ///
 /// The [`RoomEvents`] that come with it must be read.
 #[derive(Clone)]
@@ -32,7 +35,7 @@ impl fmt::Debug for SealedRoom {
     }
 }
 
-/// What happens in a room, in order. Ends with [`RoomEvent::Ended`].
+/// What happens in a room, in order, also as a [`Stream`]. Ends with [`RoomEvent::Ended`].
 pub struct RoomEvents {
     pub(super) events: mpsc::Receiver<RoomEvent>,
 }
@@ -44,22 +47,37 @@ impl fmt::Debug for RoomEvents {
 }
 
 impl RoomEvents {
-    /// The next; `None` after [`RoomEvent::Ended`]. Cancel-safe.
+    /// The next event; `None` after [`RoomEvent::Ended`].
+    ///
+    /// # Cancel safety
+    /// A dropped future takes no event with it.
     pub async fn next(&mut self) -> Option<RoomEvent> {
         self.events.recv().await
     }
 }
 
+impl Stream for RoomEvents {
+    type Item = RoomEvent;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<RoomEvent>> {
+        self.events.poll_recv(context)
+    }
+}
+
 impl SealedRoom {
-    /// A word from the server's host to its users; may be empty. It comes from the server: make it harmless before a terminal shows it.
+    /// The notice of the server's host to its users; may be empty. It comes from the server: make it harmless before a terminal
+    /// shows it.
     pub fn notice(&self) -> &str {
         &self.notice
     }
 
-    /// Says something to all. [`RoomEvent::Sent`] lists the members that it reached.
+    /// Says something to everyone in the room. [`RoomEvent::Sent`] tells which members it reached.
     ///
     /// # Errors
-    /// Nobody else is here, the text is too long, or too much waits to be sent.
+    /// Nobody else is in the room, the text is too long, or too many texts wait to be sent.
+    ///
+    /// # Cancel safety
+    /// The text of a dropped future may still be said; then its id is not known.
     pub async fn say(&self, text: &str) -> Result<MessageId, RoomError> {
         let text = zeroize::Zeroizing::new(text.to_owned());
         self.act(move |machine, now| machine.send_text(&text, now)).await
@@ -68,66 +86,91 @@ impl SealedRoom {
     /// Says something to one member alone.
     ///
     /// # Errors
-    /// There is no such member, the text is too long, or too much waits to be sent.
+    /// There is no such member, the text is too long, or too many texts wait to be sent.
+    ///
+    /// # Cancel safety
+    /// The text of a dropped future may still be said; then its id is not known.
     pub async fn tell(&self, to: Fingerprint, text: &str) -> Result<MessageId, RoomError> {
         let text = zeroize::Zeroizing::new(text.to_owned());
         self.act(move |machine, now| machine.tell(to, &text, now)).await
     }
 
-    /// Makes an invite link, for one person or for all who have it; `expires_in` is its life, in whole seconds, at least 1. Only the owner can.
+    /// Makes an invite link, for one person or for everyone who has it. `expires_in` is its life in whole seconds, at least 1;
+    /// without it, the link is good for as long as the room. Only the owner can make one.
     ///
     /// # Errors
-    /// Not the owner, or the server gave no key.
+    /// This member is not the owner, or the server gave no key.
+    ///
+    /// # Cancel safety
+    /// A dropped future makes a link that nobody gets. Its key stays good on the server until it expires or is revoked.
     pub async fn invite(&self, kind: InviteKind, expires_in: Option<Duration>) -> Result<Link, RoomError> {
         let (link, result) = oneshot::channel();
         self.give(Input::Invite { kind, expires_in, link }).await?;
         tokio::time::timeout(self.within, result).await.map_err(|_| RoomError::Timeout)?.map_err(|_| RoomError::Over)?
     }
 
-    /// Who is here.
+    /// The members of the room, as this client has accepted them.
     ///
     /// # Errors
     /// The membership is over.
+    ///
+    /// # Cancel safety
+    /// A dropped future changes nothing.
     pub async fn members(&self) -> Result<MemberList, RoomError> {
         self.act(|machine, _| Ok((translate::members(machine), Step::default()))).await
     }
 
-    /// Notes that `member`'s fingerprint was compared, in person or by voice; with `false`, takes it back.
+    /// Notes that the user has compared `member`'s fingerprint, in person or by voice. With `false`, takes it back.
     ///
     /// # Errors
     /// There is no such member.
+    ///
+    /// # Cancel safety
+    /// A future that is dropped before it returns may or may not have had its effect.
     pub async fn set_verified(&self, member: Fingerprint, verified: bool) -> Result<(), RoomError> {
         self.act(move |machine, _| machine.set_verified(member, verified).map(|()| ((), Step::default()))).await
     }
 
-    /// Puts a member out and changes the room's secret, so that it reads nothing from here on. Only the owner can.
+    /// Removes a member and changes the room's secret: the member cannot read what comes after. Only the owner can.
     ///
     /// # Errors
-    /// Not the owner, or there is no such member.
+    /// This member is not the owner, or there is no such member.
+    ///
+    /// # Cancel safety
+    /// A future that is dropped before it returns may or may not have had its effect.
     pub async fn remove(&self, member: Fingerprint) -> Result<(), RoomError> {
         self.step(move |machine, now| machine.remove(member, now)).await
     }
 
-    /// Changes the room's secret; all links made so far are dead. Only the owner can.
+    /// Changes the room's secret. All links made so far stop working. Only the owner can.
     ///
     /// # Errors
-    /// Not the owner.
+    /// This member is not the owner, or the room is being handed over.
+    ///
+    /// # Cancel safety
+    /// A future that is dropped before it returns may or may not have had its effect.
     pub async fn rekey(&self) -> Result<(), RoomError> {
         self.step(Machine::rekey).await
     }
 
-    /// Makes all join keys useless, by the server's word: [`rekey`](Self::rekey) makes it hold. Only the owner can.
+    /// Has the server revoke all join keys. A dishonest server may keep them; [`rekey`](Self::rekey) makes sure. Only the owner can.
     ///
     /// # Errors
-    /// Not the owner.
+    /// This member is not the owner.
+    ///
+    /// # Cancel safety
+    /// A future that is dropped before it returns may or may not have had its effect.
     pub async fn reset_keys(&self) -> Result<(), RoomError> {
         self.step(Machine::reset_keys).await
     }
 
-    /// Hands the room over. Only the owner can.
+    /// Hands the room over to a member. Only the owner can.
     ///
     /// # Errors
-    /// Not the owner, or there is no such member.
+    /// This member is not the owner, there is no such member, or the room's secret is being changed.
+    ///
+    /// # Cancel safety
+    /// A future that is dropped before it returns may or may not have had its effect.
     pub async fn hand_over(&self, to: Fingerprint) -> Result<(), RoomError> {
         self.step(move |machine, now| machine.hand_over(to, now)).await
     }
@@ -135,23 +178,32 @@ impl SealedRoom {
     /// Closes the room for everyone. Only the owner can.
     ///
     /// # Errors
-    /// Not the owner.
+    /// This member is not the owner.
+    ///
+    /// # Cancel safety
+    /// A future that is dropped before it returns may or may not have had its effect.
     pub async fn close(&self) -> Result<(), RoomError> {
         self.step(Machine::close).await
     }
 
-    /// Leaves. [`RoomEvent::Ended`] comes when the server was told.
+    /// Leaves the room. [`RoomEvent::Ended`] comes when the server knows.
     ///
     /// # Errors
     /// The membership is over already.
+    ///
+    /// # Cancel safety
+    /// A future that is dropped before it returns may or may not have had its effect.
     pub async fn leave(&self) -> Result<(), RoomError> {
         self.step(|machine, now| Ok(machine.leave(now))).await
     }
 
-    /// Waits until everything asked for was answered by the server, and everything said was sent or given up.
+    /// Waits until the server has answered everything, and every text was sent or given up.
     ///
     /// # Errors
     /// The membership ended before.
+    ///
+    /// # Cancel safety
+    /// A dropped future changes nothing.
     pub async fn settled(&self) -> Result<(), RoomError> {
         let (waiter, settled) = oneshot::channel();
         self.give(Input::Settled(waiter)).await?;

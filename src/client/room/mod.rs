@@ -13,6 +13,7 @@ mod enter;
 mod error;
 mod event;
 mod handle;
+mod kept;
 mod thread;
 mod translate;
 

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::error::RoomError;
 use super::event::RoomEvent;
+use super::kept::Kept;
 use super::translate::{self, Wire};
 use crate::sealed::room::{Answer, CommandId, Ending, Event, Fact, InviteId, Machine, Step};
 use crate::sealed::{InviteKind, Link};
@@ -89,7 +90,7 @@ pub(super) fn start(
 }
 
 fn run(machine: Machine, first: Step, mut inputs: mpsc::Receiver<Input>, outputs: &mut mpsc::UnboundedSender<Output>) {
-    let mut room = Room { machine, links: HashMap::new() };
+    let mut room = RoomThread { machine, links: HashMap::new(), kept: Kept::default() };
     let mut output = room.output(first);
     loop {
         if output.ended.is_some() {
@@ -112,13 +113,14 @@ fn run(machine: Machine, first: Step, mut inputs: mpsc::Receiver<Input>, outputs
     }
 }
 
-struct Room {
+struct RoomThread {
     machine: Machine,
     /// The invites that somebody waits for.
     links: HashMap<InviteId, LinkSender>,
+    kept: Kept,
 }
 
-impl Room {
+impl RoomThread {
     /// Does what an input asks; `None` when nothing more is to be done.
     fn take(&mut self, input: Input) -> Option<Output> {
         let (machine, now) = (&mut self.machine, now_ms());
@@ -163,10 +165,35 @@ impl Room {
                 Event::Invite { id, link } => self.answer_invite(id, Ok(*link)),
                 Event::InviteFailed { id, .. } => self.answer_invite(id, Err(RoomError::NoInvite)),
                 Event::Ended(ending) => output.ended = Some(ending),
-                event => output.events.extend(translate::event(&self.machine, event)),
+                event => {
+                    let kept = self.follow_kept(&event);
+                    output.events.extend(translate::event(&self.machine, event));
+                    output.events.extend(kept);
+                }
             }
         }
         output
+    }
+
+    /// What an event says about texts that the server keeps. A member that says something is back: what was kept for it was
+    /// given to it first.
+    fn follow_kept(&mut self, event: &Event) -> Option<RoomEvent> {
+        match event {
+            Event::Sent { id, held, .. } => {
+                self.kept.keep(*id, held);
+                None
+            }
+            Event::Message { from, .. } | Event::Unsupported { from, .. } => {
+                let ids = self.kept.settle(*from);
+                let to = translate::person(&self.machine, from);
+                (!ids.is_empty()).then_some(RoomEvent::Delivered { ids, to })
+            }
+            Event::MemberLeft { member, name, .. } => {
+                let ids = self.kept.settle(*member);
+                (!ids.is_empty()).then(|| RoomEvent::NotDelivered { ids, to: name.clone() })
+            }
+            _ => None,
+        }
     }
 
     fn answer_invite(&mut self, id: InviteId, link: Result<Link, RoomError>) {

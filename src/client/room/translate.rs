@@ -157,7 +157,7 @@ fn raw(text: &str) -> Box<RawValue> {
     serde_json::value::to_raw_value(text).unwrap_or_default()
 }
 
-fn person(room: &Machine, fingerprint: &Fingerprint) -> Person {
+pub(super) fn person(room: &Machine, fingerprint: &Fingerprint) -> Person {
     if *fingerprint == room.fingerprint() {
         return me(room);
     }

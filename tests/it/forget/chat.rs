@@ -52,7 +52,8 @@ fn conversation(program: &Path) -> (Canaries, [usize; 2], [Found; 2]) {
     let room = canaries.kept("the room's name", 20);
     let server = format!("wss://localhost:{}", stage.address.port());
 
-    let create = ["create", "--as", &alice_name, "--name", &room, "--server", &server, "--pin", &stage.pin];
+    let place = ["--server", &server, "--pin", &stage.pin, "--owner-leaves", "close"];
+    let create = [&["create", "--as", &alice_name, "--name", &room][..], &place].concat();
     let mut alice = chat(&stage, program, &create);
     let link = alice.out_starting("https://");
     let fragment = link.split_once("/#").unwrap().1;
