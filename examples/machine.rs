@@ -71,7 +71,7 @@ impl Server {
 
 fn main() -> Result<(), Box<dyn Error>> {
     for line in talk()? {
-        println!("{line}");
+        eprintln!("{line}");
     }
     Ok(())
 }
