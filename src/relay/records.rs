@@ -70,7 +70,8 @@ pub enum RestoreError {
 }
 
 impl Relay {
-    /// Passes the state to `write`, record by record. Nothing may change meanwhile: no connection is served and no clock is watched.
+    /// Passes the state to `write`, record by record. The records fit together only if nothing changes meanwhile: no connection is
+    /// served and no clock is watched.
     ///
     /// # Errors
     /// Those of `write`.

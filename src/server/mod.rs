@@ -26,6 +26,7 @@ mod serving;
 mod succession;
 mod takeover;
 mod tls;
+mod transfer;
 #[doc(hidden)]
 pub mod web;
 mod worker;

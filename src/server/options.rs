@@ -22,9 +22,8 @@ pub struct Options {
     pub workers: usize,
     /// The path of the Unix socket on which another process can take over from this one.
     pub takeover: Option<PathBuf>,
-    /// Maximum time of a takeover from its greeting on. After it, this process continues to serve. Clients wait during
-    /// this time. Default: 10 s.
-    pub takeover_within: Option<Duration>,
+    /// Maximum time that a process that takes over may be silent. After it, this process continues to serve. Default: 10 s.
+    pub takeover_patience: Option<Duration>,
 }
 
 impl Options {
@@ -58,9 +57,9 @@ impl Options {
         self
     }
 
-    /// Sets the maximum time of a takeover; after it this process continues to serve.
-    pub fn takeover_within(mut self, patience: Duration) -> Self {
-        self.takeover_within = Some(patience);
+    /// Sets how long a process that takes over may be silent; after it this process continues to serve.
+    pub fn takeover_patience(mut self, patience: Duration) -> Self {
+        self.takeover_patience = Some(patience);
         self
     }
 }

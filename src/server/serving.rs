@@ -153,11 +153,10 @@ impl Server {
                 () = accept(port.as_ref().zip(acceptor.as_ref())) => continue,
                 () = watch_clock(&relay, &door.workers) => continue,
                 () = &mut shutdown => break,
-                successor = succession.successor() => successor,
+                successor = succession.successor(port.as_ref().map(|port| &port.listener), &relay) => successor,
             };
-            let Some(port) = &port else { continue };
             // During this time nothing accepts connections, and no clock runs.
-            match succession.give_way(successor, &port.listener, relay.clone(), workers.handle()).await {
+            match succession.give_way(successor, relay.clone(), workers.handle()).await {
                 Ok(()) => break,
                 Err(error) => tracing::warn!(%error, "the takeover failed; this process continues to serve"),
             }

@@ -1,7 +1,6 @@
 //! Decides which process serves: this process begins after the previous one, and ends for the next one.
 
 use std::io;
-use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,7 +29,7 @@ impl Succession {
             Some(claim) => Some(tokio::task::spawn_blocking(|| claim.settle()).await.map_err(io::Error::other)??),
             None => None,
         };
-        let socket = match unnamed.map(|socket| socket.name(options.takeover_within)).transpose() {
+        let socket = match unnamed.map(|socket| socket.name(options.takeover_patience)).transpose() {
             // The other process has ended, and all clients come to this one.
             Err(error) if settled.is_some() => {
                 tracing::error!(%error, "serving, but no other process can take over from this one");
@@ -42,25 +41,23 @@ impl Succession {
     }
 
     /// Waits for a process that wants to take over. Without a socket it waits for ever.
-    pub(super) async fn successor(&self) -> Successor {
-        match &self.0 {
-            Some(socket) => socket.successor().await,
+    pub(super) async fn successor(&self, port: Option<&TcpListener>, relay: &Arc<Relay>) -> Successor {
+        match self.0.as_ref().zip(port) {
+            Some((socket, port)) => socket.successor(port, relay).await,
             None => std::future::pending().await,
         }
     }
 
-    /// Lets the successor take over. Every step blocks, with one deadline over all. An error changes nothing.
+    /// Lets the successor take over. Every step blocks, and the successor may be silent only so long. An error changes nothing.
     pub(super) async fn give_way(
         &self,
         mut successor: Successor,
-        listener: &TcpListener,
         relay: Arc<Relay>,
         workers: WorkersHandle,
     ) -> Result<(), TakeoverError> {
-        let listener = listener.as_fd().try_clone_to_owned()?;
         let steps = tokio::task::spawn_blocking(move || {
             let frozen = workers.freeze(DRAIN).ok_or(io::ErrorKind::TimedOut).map_err(io::Error::from)?;
-            let taken_over = successor.take_over(&listener, &relay);
+            let taken_over = successor.take_over(&relay);
             // All keys of all rooms were on this stack, and after a failure this process continues.
             wipe::stack::<{ wipe::DEEP }>();
             taken_over?;

@@ -4,8 +4,9 @@
 //! ```text
 //! new                                   old
 //!  │ ── greeting, with its version ────▶ │  checks that both belong to the same user
+//!  │ ◀── listening socket, records ───── │  serves meanwhile
 //!  │                                     │  accepts no more; every worker stands still
-//!  │ ◀── listening socket, records ───── │
+//!  │ ◀── the difference ──────────────── │
 //!  │ ── ready ─────────────────────────▶ │
 //!  │ ◀── commit ──────────────────────── │
 //!  │ ── serving ───────────────────────▶ │  sends its clients over
@@ -18,7 +19,7 @@
 //! never serve at once. The state goes through a local socket and is never on disk.
 
 use std::fs;
-use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::io::{self, BufReader, BufWriter, IoSlice, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
 use std::net::{Shutdown, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};
@@ -26,6 +27,7 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::net::sockopt::socket_peercred;
@@ -33,26 +35,31 @@ use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
     recvmsg, sendmsg,
 };
-use zeroize::Zeroizing;
 
 use super::complaint::Complaint;
+use super::transfer::{Receiver, Sender};
 use crate::protocol::limits::Limits;
-use crate::relay::{Record, Relay, RestoreError};
+use crate::relay::{Relay, RestoreError};
+use crate::secret::wipe;
 
 /// The first words of a new process: the version of this conversation. The records have their own version.
-const GREETING: &[u8; 19] = b"subrosa takeover 1\n";
+const GREETING: &[u8; 19] = b"subrosa takeover 2\n";
 const LISTENER: u8 = b'L';
 const READY: u8 = b'R';
 const COMMIT: u8 = b'C';
 const SERVING: u8 = b'S';
-/// Default time for a takeover; after it the old process continues to serve.
+/// The new process has much to read, and is at it.
+const WORKING: u8 = b'W';
+/// Time between two such words.
+const WORKING_EVERY: Duration = Duration::from_secs(1);
+/// Bytes that are written and read at once.
+const BUFFER: usize = 256 * 1024;
+/// Default time that the new process may be silent; after it the old process continues to serve.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Time that the new process waits for all of it. Nothing waits for the new process.
+/// Time that the old process may be silent. Nothing waits for the new process.
 const PATIENCE_OF_NEW: Duration = Duration::from_secs(60);
 /// Time until the next attempt after the system refused to accept.
 const AFTER_ERROR: Duration = Duration::from_millis(100);
-/// Largest record, in bytes: a session with a full window.
-const MAX_RECORD: usize = 1 << 30;
 
 /// Why a takeover failed.
 #[derive(Debug, thiserror::Error)]
@@ -99,56 +106,29 @@ pub(super) struct Settled {
     _conversation: Conversation,
 }
 
-/// The stream between the two processes, with one deadline over the whole conversation.
-struct Conversation {
-    stream: UnixStream,
-    by: Instant,
-}
+/// The stream between the two processes. Each waits for the other only so long at a time: how long everything takes depends on
+/// how much there is, and that is no reason to give up.
+struct Conversation(UnixStream);
 
 impl Conversation {
     /// Begins, if the other process belongs to the same user.
-    fn new(stream: UnixStream, within: Duration) -> Result<Self, TakeoverError> {
+    fn new(stream: UnixStream, patience: Duration) -> Result<Self, TakeoverError> {
         let peer = socket_peercred(&stream).map_err(io::Error::from)?;
         if peer.uid != rustix::process::geteuid() {
             return Err(TakeoverError::Stranger);
         }
-        let conversation = Self { stream, by: Instant::now() + within };
-        conversation.limit()?;
-        Ok(conversation)
+        stream.set_read_timeout(Some(patience))?;
+        stream.set_write_timeout(Some(patience))?;
+        Ok(Self(stream))
     }
 
-    /// The next call may wait until the deadline.
-    fn limit(&self) -> io::Result<()> {
-        let left = self.by.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        self.stream.set_read_timeout(Some(left))?;
-        self.stream.set_write_timeout(Some(left))
-    }
-
+    /// Reads the word, after as many [`WORKING`] as come.
     fn expect(&mut self, word: u8) -> io::Result<()> {
-        let mut read = [0];
-        self.read_exact(&mut read)?;
+        let mut read = [WORKING];
+        while read == [WORKING] {
+            self.0.read_exact(&mut read)?;
+        }
         if read[0] == word { Ok(()) } else { Err(io::Error::new(io::ErrorKind::InvalidData, "an unexpected word")) }
-    }
-}
-
-impl Read for Conversation {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        self.limit()?;
-        self.stream.read(into)
-    }
-}
-
-impl Write for Conversation {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.limit()?;
-        self.stream.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.stream.flush()
     }
 }
 
@@ -167,9 +147,20 @@ impl Inheritance {
             Err(error) => return Err(error.into()),
         };
         let mut old = Conversation::new(stream, PATIENCE_OF_NEW)?;
-        old.write_all(GREETING)?;
-        let listener = receive_listener(&old.stream)?;
-        let relay = Relay::restore(limits, notice, || read_record(&mut old))?;
+        old.0.write_all(GREETING)?;
+        let listener = receive_listener(&old.0)?;
+        let mut from = BufReader::with_capacity(BUFFER, &old.0);
+        let mut receiver = Receiver::default();
+        receiver.read_ahead(&mut from)?;
+        // From here on the clients wait.
+        let mut told = Instant::now();
+        let relay = Relay::restore(limits, notice, || {
+            if told.elapsed() >= WORKING_EVERY {
+                from.get_mut().write_all(&[WORKING])?;
+                told = Instant::now();
+            }
+            receiver.read(&mut from)
+        })?;
         Ok(Some(Self { listener, relay, claim: Claim(old) }))
     }
 }
@@ -186,9 +177,9 @@ fn only_a_socket(path: &Path) -> Result<(), TakeoverError> {
 impl Claim {
     /// Reports that this process is ready and waits for the commit. After `Ok` this process serves.
     pub(super) fn settle(mut self) -> Result<Settled, TakeoverError> {
-        self.0.write_all(&[READY])?;
+        self.0.0.write_all(&[READY])?;
         self.0.expect(COMMIT)?;
-        self.0.write_all(&[SERVING])?;
+        self.0.0.write_all(&[SERVING])?;
         Ok(Settled { _conversation: self.0 })
     }
 }
@@ -246,8 +237,9 @@ pub(super) struct TakeoverSocket {
 }
 
 impl TakeoverSocket {
-    /// Waits for a process of the same user that wants to take over.
-    pub(super) async fn successor(&self) -> Successor {
+    /// Waits for a process of the same user that wants to take over, and sends it what this process has. Meanwhile this process
+    /// serves.
+    pub(super) async fn successor(&self, port: &tokio::net::TcpListener, relay: &Arc<Relay>) -> Successor {
         loop {
             let stream = match self.listener.accept().await {
                 Ok((stream, _)) => stream,
@@ -259,11 +251,18 @@ impl TakeoverSocket {
                 }
             };
             let patience = self.patience;
+            let abandon = Abandon::default();
+            let (relay, abandoned) = (relay.clone(), abandon.0.clone());
             let attempt = async {
-                let stream = stream.into_std()?;
-                tokio::task::spawn_blocking(move || Successor::greet(stream, patience))
-                    .await
-                    .map_err(io::Error::other)?
+                let (stream, port) = (stream.into_std()?, port.as_fd().try_clone_to_owned()?);
+                let send = move || {
+                    let mut successor = Successor::greet(stream, patience)?;
+                    let sent = successor.send_ahead(&port, &relay, || !abandoned.load(Ordering::Relaxed));
+                    // All keys of all rooms were on this stack.
+                    wipe::stack::<{ wipe::DEEP }>();
+                    sent.map(|()| successor)
+                };
+                tokio::task::spawn_blocking(send).await.map_err(io::Error::other)?
             };
             match attempt.await {
                 Ok(successor) => return successor,
@@ -278,35 +277,53 @@ impl TakeoverSocket {
     }
 }
 
+/// When dropped, tells a thread that nobody waits for it any more.
+#[derive(Default)]
+struct Abandon(Arc<AtomicBool>);
+
+impl Drop for Abandon {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// A process that wants to take over.
-pub(super) struct Successor(Conversation);
+pub(super) struct Successor {
+    new: Conversation,
+    sender: Sender,
+}
 
 impl Successor {
     fn greet(stream: UnixStream, patience: Duration) -> Result<Self, TakeoverError> {
         stream.set_nonblocking(false)?;
         let mut new = Conversation::new(stream, patience)?;
         let mut greeting = [0; GREETING.len()];
-        new.read_exact(&mut greeting)?;
+        new.0.read_exact(&mut greeting)?;
         if greeting != *GREETING {
             return Err(TakeoverError::Version);
         }
-        new.by = Instant::now() + patience;
-        Ok(Self(new))
+        Ok(Self { new, sender: Sender::new()? })
+    }
+
+    /// Sends the listening socket, and the state as it is while the relay is served.
+    fn send_ahead(&mut self, port: &impl AsFd, relay: &Relay, go_on: impl Fn() -> bool) -> Result<(), TakeoverError> {
+        send_listener(&self.new.0, port)?;
+        let mut to = BufWriter::with_capacity(BUFFER, &self.new.0);
+        Ok(self.sender.send_ahead(&mut to, relay, go_on)?)
     }
 
     /// Lets the process take over. The relay must not change during this call. After an error this process continues to
     /// serve.
-    pub(super) fn take_over(&mut self, listener: &impl AsFd, relay: &Relay) -> Result<(), TakeoverError> {
-        let new = &mut self.0;
-        send_listener(&new.stream, listener)?;
-        relay.save(|record| write_record(new, record))?;
+    pub(super) fn take_over(&mut self, relay: &Relay) -> Result<(), TakeoverError> {
+        let new = &mut self.new;
+        self.sender.send(&mut BufWriter::with_capacity(BUFFER, &new.0), relay)?;
         new.expect(READY)?;
-        let told = new.write_all(&[COMMIT]).and_then(|()| new.expect(SERVING));
+        let told = new.0.write_all(&[COMMIT]).and_then(|()| new.expect(SERVING));
         if let Err(error) = told {
             // From here on the new process cannot write `serving`. If it has, the word is in this buffer.
-            new.stream.shutdown(Shutdown::Read)?;
+            new.0.shutdown(Shutdown::Read)?;
             let mut word = [0];
-            if !matches!(new.stream.read(&mut word), Ok(1)) || word[0] != SERVING {
+            if !matches!(new.0.read(&mut word), Ok(1)) || word[0] != SERVING {
                 return Err(error.into());
             }
         }
@@ -316,8 +333,9 @@ impl Successor {
     /// Waits until the new process has told its service manager. The manager would miss this process if it ended
     /// earlier.
     pub(super) fn dismissed(mut self, within: Duration) {
-        self.0.by = Instant::now() + within;
-        let _ = self.0.read(&mut [0]);
+        if self.new.0.set_read_timeout(Some(within)).is_ok() {
+            let _ = self.new.0.read(&mut [0]);
+        }
     }
 }
 
@@ -342,23 +360,4 @@ fn receive_listener(stream: &UnixStream) -> Result<TcpListener, TakeoverError> {
     });
     let socket: OwnedFd = received.filter(|_| word[0] == LISTENER).ok_or(TakeoverError::Version)?;
     Ok(TcpListener::from(socket))
-}
-
-fn write_record(stream: &mut impl Write, record: &Record) -> io::Result<()> {
-    let bytes = Zeroizing::new(postcard::to_allocvec(record).map_err(io::Error::other)?);
-    let length = u32::try_from(bytes.len()).map_err(io::Error::other)?;
-    stream.write_all(&length.to_le_bytes())?;
-    stream.write_all(&bytes)
-}
-
-fn read_record(stream: &mut impl Read) -> Result<Record, TakeoverError> {
-    let mut length = [0; 4];
-    stream.read_exact(&mut length)?;
-    let length = u32::from_le_bytes(length) as usize;
-    if length > MAX_RECORD {
-        return Err(RestoreError::Broken.into());
-    }
-    let mut bytes = Zeroizing::new(vec![0; length]);
-    stream.read_exact(&mut bytes)?;
-    Ok(postcard::from_bytes(&bytes).map_err(|_| RestoreError::Broken)?)
 }

@@ -37,7 +37,7 @@ pub(crate) struct Chain {
 
 fn options(path: &std::path::Path, within: Option<Duration>) -> Options {
     let options = Options::default().workers(2).takeover(path);
-    within.into_iter().fold(options, Options::takeover_within)
+    within.into_iter().fold(options, Options::takeover_patience)
 }
 
 /// Runs a server; once it serves: the word that stops it, and its end.

@@ -194,7 +194,7 @@ async fn another_user_takes_nothing_over() {
     let mut stream = UnixStream::connect(&path).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     // The server may have closed before this arrives.
-    let _ = stream.write_all(b"subrosa takeover 1\n");
+    let _ = stream.write_all(b"subrosa takeover 2\n");
     assert_eq!(stream.read(&mut [0]).unwrap_or(0), 0, "not a byte");
     let complaints = server.0.stderr.take().unwrap();
     let mut complaints = BufReader::new(complaints).lines();
