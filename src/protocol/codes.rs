@@ -251,6 +251,16 @@ mod tests {
             assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
             assert!(!code.message().is_empty());
         }
+        let mut messages: Vec<_> = ErrorCode::ALL.iter().map(|code| code.message()).collect();
+        messages.sort_unstable();
+        messages.dedup();
+        assert_eq!(messages.len(), ErrorCode::ALL.len(), "each says something else");
+    }
+
+    #[test]
+    fn a_command_is_worth_repeating_when_time_alone_may_help() {
+        let helps: Vec<_> = ErrorCode::ALL.iter().filter(|code| code.retry_helps()).map(|code| code.as_str()).collect();
+        assert_eq!(helps, ["room-full", "too-many-keys", "too-many-rooms", "server-full", "stopping"]);
     }
 
     #[test]
@@ -259,6 +269,9 @@ mod tests {
         codes.sort_unstable();
         codes.dedup();
         assert_eq!(codes.len(), CloseReason::ALL.len());
+        let texts: std::collections::BTreeSet<_> = CloseReason::ALL.iter().map(|reason| reason.as_str()).collect();
+        assert_eq!(texts.len(), CloseReason::ALL.len());
+        assert!(texts.iter().all(|text| !text.is_empty() && text.len() <= 123), "a close frame has room for them");
         assert!(reconnect_after(CloseReason::SlowReader.code()));
         assert!(!reconnect_after(CloseReason::Replaced.code()));
         assert!(!reconnect_after(CloseReason::ProtocolError.code()));

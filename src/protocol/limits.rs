@@ -205,6 +205,32 @@ mod tests {
     }
 
     #[test]
+    fn the_largest_event_is_the_answer_to_a_join_or_a_message() {
+        let small = ["members_per_room=2", "card_bytes=1000", "name_bytes=100", "frame_bytes=20000"];
+        let large = ["members_per_room=10", "card_bytes=10000", "name_bytes=100", "frame_bytes=20000"];
+        let of = |settings: [&str; 4]| Limits::from_settings(settings).unwrap().event_bytes;
+        // For each name six bytes a byte, and 1,024 for what stands beside it.
+        assert_eq!((of(small), of(large)), (20_000 + 1_024 + 600, 10 * (10_000 + 1_024 + 600) + 1_024));
+    }
+
+    #[test]
+    fn a_queue_may_be_as_small_as_the_largest_event() {
+        let least = Limits::default().event_bytes;
+        let queue = |bytes| Limits::from_settings([format!("queue_bytes={bytes}")]);
+        assert_eq!(queue(least).unwrap().queue_bytes, least);
+        assert_eq!(queue(least - 1).unwrap_err(), LimitError::BelowEvent { name: "queue_bytes", least });
+    }
+
+    #[test]
+    fn the_table_for_people_has_a_line_for_each() {
+        let table = Limits::default().to_string();
+        assert_eq!(table.lines().count(), Limits::TABLE.len());
+        for (line, (name, default, _)) in table.lines().zip(Limits::TABLE) {
+            assert!(line.starts_with(name) && line.contains(&default.to_string()), "{line}");
+        }
+    }
+
+    #[test]
     fn hello_publishes_every_name() {
         let hello = serde_json::to_value(Limits::default()).unwrap();
         for (name, default, description) in Limits::TABLE {

@@ -208,6 +208,12 @@ mod tests {
         let good = armour(PKCS1_LABEL, &der);
         let long = format!("{good}{}", "\n".repeat(MAX_PEM_BYTES));
         assert_eq!(PublicKey::from_pem(&long).unwrap_err(), PublicKeyError::TooLong);
+        assert_eq!(PublicKey::from_pem(&"x".repeat(MAX_PEM_BYTES)).unwrap_err(), PublicKeyError::NotPem);
+        assert_eq!(PublicKey::from_pem(&"x".repeat(MAX_PEM_BYTES + 1)).unwrap_err(), PublicKeyError::TooLong);
+        for read in [PublicKey::from_pkcs1_der, PublicKey::from_spki_der] {
+            assert_eq!(read(&vec![0; MAX_PEM_BYTES]).unwrap_err(), PublicKeyError::NotRsa);
+            assert_eq!(read(&vec![0; MAX_PEM_BYTES + 1]).unwrap_err(), PublicKeyError::TooLong);
+        }
         for text in ["", "ssh-rsa AAAA", &good[..good.len() / 2], &armour("CERTIFICATE", &der)] {
             assert_eq!(PublicKey::from_pem(text).unwrap_err(), PublicKeyError::NotPem);
         }

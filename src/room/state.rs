@@ -280,3 +280,7 @@ impl WindowState {
         (window.last_taken == self.last_taken).then_some(window)
     }
 }
+
+#[cfg(test)]
+#[path = "tests/state.rs"]
+mod tests;

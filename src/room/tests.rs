@@ -1,4 +1,4 @@
 //! The room and the window against simple models of them: any sequence of commands, the same outcome.
 
-mod room;
+pub(super) mod room;
 mod window;

@@ -413,11 +413,14 @@ impl Window {
             self.drop_messages(bytes - target.bytes, Entry::bytes, reason, scope);
         }
         // Single messages between other entries leave a gap each, which is an entry, too.
-        let (_, events) = self.held(scope);
-        let mut excess = if events > bounds.events { events - target.events } else { 0 };
-        while excess > 0 && self.droppable(scope) > 0 && self.held(scope).1 > target.events {
+        let beyond_target = |window: &Self| window.held(scope).1.saturating_sub(target.events);
+        let mut excess = if self.held(scope).1 > bounds.events { beyond_target(self) } else { 0 };
+        while excess > 0 && self.droppable(scope) > 0 {
+            let before = beyond_target(self);
             self.drop_messages(excess, Entry::messages, reason, scope);
-            excess *= 2;
+            let left = beyond_target(self);
+            // Where only gaps came of it, twice as much goes next: the rounds are few, however the entries lie.
+            excess = if left < before { left } else { 2 * excess };
         }
         self.check();
         !self.holds_beyond(bounds, scope)

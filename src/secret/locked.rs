@@ -143,6 +143,14 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "server")]
+    #[test]
+    fn whether_pages_can_be_locked_is_found_out() {
+        let limit = rustix::process::getrlimit(rustix::process::Resource::Memlock).current;
+        // A chunk fits under every limit that systems set, and under none at all.
+        assert_eq!(works(), limit.is_none_or(|limit| limit >= CHUNK as u64));
+    }
+
     #[test]
     fn a_page_is_out_of_core_dumps_and_swap() {
         let secret = Locked::<24>::init(|bytes| bytes.fill(1));

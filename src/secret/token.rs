@@ -157,7 +157,13 @@ mod tests {
     #[test]
     fn debug_shows_nothing() {
         let token = Token::random();
-        assert!(!format!("{token:?}").contains(token.expose().as_str()));
+        assert_eq!(format!("{token:?} {:?}", TagKey::random()), "Token([REDACTED]) TagKey([REDACTED])");
+    }
+
+    #[test]
+    fn what_is_no_token_is_refused_without_being_repeated() {
+        let error = |json| serde_json::from_str::<Token>(json).unwrap_err().to_string();
+        assert!(error("7").contains("a key of 32 characters") && !error("\"secret\"").contains("secret"));
     }
 
     #[test]

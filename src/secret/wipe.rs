@@ -45,4 +45,12 @@ mod tests {
         forget_front(&mut buffer, 9);
         assert!(buffer.is_empty());
     }
+
+    #[test]
+    fn an_emptied_buffer_keeps_its_memory() {
+        let mut buffer = b"a secret".to_vec();
+        let room = buffer.capacity();
+        empty(&mut buffer);
+        assert_eq!((buffer.len(), buffer.capacity()), (0, room));
+    }
 }

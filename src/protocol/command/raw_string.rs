@@ -65,4 +65,10 @@ mod tests {
         assert!(sound(r#""plain""#) && sound(r#""\ud83d\ude00 \n""#) && sound(r#""""#));
         assert!(!sound(r#""\ud83d""#) && !sound("7") && !sound("null") && !sound("{}"));
     }
+
+    #[test]
+    fn debug_shows_nothing_of_what_is_said() {
+        let said: RawString<'_> = serde_json::from_str(r#""secret""#).unwrap();
+        assert_eq!(format!("{said:?}"), "RawString([REDACTED])");
+    }
 }

@@ -23,7 +23,7 @@ fn public_key(salt: u8) -> PublicKey {
 }
 
 /// A session is a number here, and so is its public key; 0 has none.
-fn newcomer(session: u8, key: u8) -> Newcomer<u8> {
+pub(in crate::room) fn newcomer(session: u8, key: u8) -> Newcomer<u8> {
     Newcomer {
         username: Zeroizing::new(format!("user {session}")),
         public_key: (key > 0).then(|| public_key(key)),
@@ -294,6 +294,7 @@ fn run(steps: &[Step], max_members: usize, owner_leaves: OwnerLeaves) {
         assert_eq!(room.version(), version, "every join and every departure counts");
         assert!(room.members().is_sorted_by_key(|(_, member)| member.since));
         assert_eq!(room.is_over(model.now), model.now >= 1_000);
+        assert_eq!(usize::from(!room.keys.is_empty()), room.keys.len().min(1));
     }
 }
 
