@@ -1,19 +1,19 @@
-//! Where a server is: `wss://HOST[:PORT]`.
+//! The address of a server: `wss://HOST[:PORT]`.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::protocol::authority::{Authority, AuthorityError};
 
-/// A server's address. There is no unencrypted way to a server, so the scheme is always `wss`.
+/// A server's address. The scheme is always `wss`, because there are no unencrypted connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address(Authority);
 
-/// Why a text is no server address.
+/// Why a text is not a server address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AddressError {
-    /// Another scheme than `wss` or `https`. There is no unencrypted way to a server.
+    /// Another scheme than `wss` or `https`. There are no unencrypted connections.
     #[error("a server address starts with wss:// (there are no unencrypted connections)")]
     Scheme,
     /// More than host and port: a user, a path, a query or a fragment.

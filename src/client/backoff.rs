@@ -1,7 +1,7 @@
-//! How long to wait before connecting again: exponential back-off with full jitter.
+//! The wait before the next attempt to connect: exponential back-off with full jitter.
 //!
 //! Each wait is drawn evenly from zero up to a ceiling that doubles: clients that lost their server at the same moment
-//! do not come back at the same moment, and a server that is down is asked ever more rarely.
+//! do not all reconnect at the same moment, and a server that is down gets fewer and fewer attempts.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ impl Backoff {
         rand::rng().random_range(Duration::ZERO..=ceiling)
     }
 
-    /// A connection stood: the next loss starts from the beginning.
+    /// A connection succeeded: the next loss starts from the beginning.
     pub(crate) fn reset(&mut self) {
         self.attempts = 0;
     }

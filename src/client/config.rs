@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::address::Address;
 use super::tls::Trust;
 
-/// Where to connect to, and how patiently.
+/// The server, and the time-outs.
 ///
 /// ```
 /// use std::time::Duration;
@@ -21,22 +21,23 @@ use super::tls::Trust;
 pub struct Config {
     /// The server.
     pub server: Address,
-    /// What proves that it is the right one.
+    /// How the client recognises the server.
     pub trust: Trust,
     /// Time for one attempt to connect, from the name look-up to the server's greeting. 15 s by default.
     pub connect_within: Duration,
     /// Time for a command to be answered, new connections included. 120 s by default.
     pub answer_within: Duration,
-    /// A ping goes out when nothing came in for this long. 20 s by default: proxies close connections that are silent for 30 s.
+    /// A ping goes out when nothing came in for this long. 20 s by default: proxies close connections that are silent
+    /// for 30 s.
     pub ping_after: Duration,
-    /// A connection counts as broken when nothing came in for this long after a ping, or when nothing could be written for this
-    /// long. 15 s by default.
+    /// A connection counts as broken when nothing came in for this long after a ping, or when nothing could be written
+    /// for this long. 15 s by default.
     pub pong_within: Duration,
-    /// The first attempt to connect again comes after a random wait of at most this long. The bound doubles with each attempt, up
-    /// to 60 times this. 0.5 s by default.
+    /// The first attempt to connect again comes after a random wait of at most this long. The bound doubles with each
+    /// attempt, up to 60 times this. 0.5 s by default.
     pub first_retry_within: Duration,
-    /// The largest event that is accepted, in bytes. 16 MiB by default. Twice this may wait for the application before reading
-    /// from the server pauses.
+    /// The largest event that is accepted, in bytes. 16 MiB by default. Twice this may wait for the application before
+    /// reading from the server pauses.
     pub max_event_bytes: u32,
 }
 

@@ -1,5 +1,5 @@
-//! The task behind a [`Client`](super::Client): keeps a connection, makes another when it breaks, and moves frames between socket,
-//! [session](super::session) and application.
+//! The task behind a [`Client`](super::Client): keeps a connection, makes another when it breaks, and moves frames
+//! between socket, [session](super::session) and application.
 
 use std::collections::VecDeque;
 use std::pin::pin;
@@ -26,19 +26,20 @@ use crate::protocol::codes::reconnect_after;
 use crate::protocol::event::Hello;
 use crate::protocol::limits::Limits;
 
-/// An acknowledgement waits this long for company.
+/// An acknowledgement waits this long for further events.
 const ACK_WITHIN: Duration = Duration::from_millis(250);
-/// Time for the closing words.
+/// Time for the close frames.
 const GOODBYE: Duration = Duration::from_secs(2);
 
-/// What came in and finds no room with the application, with its size in bytes. While there is any, nothing more is read.
+/// Received events for which the application has no room, with their sizes in bytes. While there are any, nothing more
+/// is read.
 type Waiting = VecDeque<(Box<Incoming>, usize)>;
 
 /// Why one connection is over.
 enum Cause {
-    /// The session is over with it.
+    /// The session ends with it.
     End(End),
-    /// Another may take it up, at once or after the announced time.
+    /// Another connection may resume the session, at once or after the announced time.
     Broken(Option<Duration>),
 }
 
@@ -66,7 +67,7 @@ impl ConnectionTask {
         events: EventQueue,
     ) -> Self {
         let kept_for = limits.resume_window_s.saturating_add(ping_interval_s).saturating_add(limits.pong_timeout_s);
-        // An hour bounds what a server can make of these numbers.
+        // At most an hour, whatever the server announces.
         let kept_for = Duration::from_secs(kept_for.min(3_600));
         let largest = largest(&config, limits);
         Self { config, tls, largest, kept_for, commands, closing, events }
@@ -80,7 +81,7 @@ impl ConnectionTask {
         let end = loop {
             let todo = std::mem::take(&mut first);
             let cause = self.serve(socket, &mut session, todo, &mut backoff, &mut waiting).await;
-            // They are counted as arrived, so they must not go with the connection; they are what one frame gave.
+            // They count as arrived, so they must survive the connection. They come from one frame.
             for (incoming, _) in waiting.drain(..) {
                 self.events.push(*incoming, None);
             }
@@ -109,7 +110,7 @@ impl ConnectionTask {
         self.events.push(Incoming::Ended(end), None);
     }
 
-    /// Dials until there is a connection, the session cannot live any more, or the application ends it.
+    /// Dials until there is a connection, the session cannot be resumed any more, or the application ends it.
     async fn reconnect(&mut self, announced: Option<Duration>, backoff: &mut Backoff) -> Result<(Socket, Hello), End> {
         let give_up = Instant::now() + self.kept_for + announced.unwrap_or_default();
         let mut wait = announced.unwrap_or_else(|| backoff.next());
@@ -183,7 +184,7 @@ impl ConnectionTask {
                     if let Some((incoming, _)) = waiting.pop_front() {
                         self.events.push(*incoming, permit);
                     }
-                    // Nothing was read while this waited: the silence was ours.
+                    // This side read nothing while it waited, so the silence is not the server's.
                     silent_since = Instant::now();
                 }
                 frame = stream.next(), if waiting.is_empty() => {
@@ -228,7 +229,7 @@ impl ConnectionTask {
     }
 }
 
-/// The largest event to take: what the server promises, but no more than the application allows.
+/// The largest event to accept: the server's `event_bytes`, but at most the application's limit.
 fn largest(config: &Config, limits: &Limits) -> usize {
     let promised = limits.event_bytes;
     usize::try_from(promised).unwrap_or(usize::MAX).min(config.max_event_bytes as usize)
@@ -239,7 +240,7 @@ async fn asked_to_close(closing: &mut watch::Receiver<bool>) {
     let _ = closing.wait_for(|closing| *closing).await;
 }
 
-/// What the server's close frame means.
+/// The meaning of the server's close frame.
 fn closed_by_server(close: Option<CloseFrame>, restart: Option<Duration>) -> Cause {
     let Some(CloseFrame { code, reason }) = close else { return Cause::Broken(restart) };
     let code = u16::from(code);
@@ -251,7 +252,8 @@ fn closed_by_server(close: Option<CloseFrame>, restart: Option<Duration>) -> Cau
     Cause::End(End::ServerClosed { code, reason })
 }
 
-/// What a failed connection means: a broken one may come back, a server that does not keep to the protocol may not.
+/// The meaning of an error: after a broken connection the client reconnects, after a breach of the protocol it does
+/// not.
 fn broken(error: &tungstenite::Error, restart: Option<Duration>) -> Cause {
     use tungstenite::error::ProtocolError;
     match error {

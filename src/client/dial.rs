@@ -32,10 +32,10 @@ pub(crate) type Socket = WebSocketStream<TlsStream<TcpStream>>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// There is no way to check the server.
+    /// The client has no means to verify the server.
     #[error(transparent)]
     Trust(#[from] super::tls::TrustError),
-    /// The address is none.
+    /// The address is not valid.
     #[error(transparent)]
     Address(#[from] AddressError),
     /// No TCP connection, or it broke. The text is the system's.
@@ -55,13 +55,13 @@ pub enum ConnectError {
     /// The server speaks HTTP but opens no WebSocket here.
     #[error("the server refused the connection (HTTP status {0})")]
     Status(u16),
-    /// What answers is no server of this protocol.
+    /// The server does not speak this protocol.
     #[error("this is not a subrosa server")]
     NotSubrosa,
     /// The server speaks another version of the protocol.
     #[error("the server speaks version {0} of the protocol, this client version {VERSION}")]
     Version(u32),
-    /// Not done in time.
+    /// The time-out expired.
     #[error("the server did not answer in time")]
     Timeout,
 }
@@ -82,7 +82,7 @@ async fn dial_now(
     max_event: usize,
 ) -> Result<(Socket, Hello), ConnectError> {
     let stream = TcpStream::connect((address.host(), address.port())).await.map_err(ConnectError::Tcp)?;
-    // Frames are small and wait for nobody.
+    // Small frames must not wait for more data.
     let _ = stream.set_nodelay(true);
     let name = ServerName::try_from(address.host().to_owned()).map_err(|_| AddressError::from(AuthorityError::Host))?;
     let stream = TlsConnector::from(tls.clone()).connect(name, stream).await.map_err(tls_error)?;
@@ -115,7 +115,7 @@ async fn dial_now(
     Ok((socket, hello))
 }
 
-/// What a failed handshake means. The TLS library's error stands inside the stream's.
+/// The meaning of a failed handshake. The TLS library's error is inside the stream's.
 fn tls_error(error: io::Error) -> ConnectError {
     let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) else {
         return ConnectError::Tls(error.to_string());

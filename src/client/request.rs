@@ -1,4 +1,4 @@
-//! What passes between an application and its connection: requests and their errors, and what comes in.
+//! The interface between an application and its connection: requests, their errors, and incoming events.
 
 use crate::protocol::codes::ErrorCode;
 use crate::protocol::command::Command;
@@ -37,11 +37,11 @@ pub enum RequestError {
     /// No answer came in time. The command may still be carried out.
     #[error("the server did not answer in time")]
     Timeout,
-    /// The command is larger than the server takes (`frame_bytes`); it was not sent.
+    /// The command exceeds `frame_bytes`; it was not sent.
     #[error("the command exceeds the server's limit")]
     TooLarge,
-    /// The answer was among events that the server could not keep while the connection was away. Whether the command was carried out is
-    /// not known, and repeating it could do harm.
+    /// The answer was among events that the server could not keep while the connection was away. Whether the command
+    /// was carried out is not known, and repeating it could do harm.
     #[error("the answer was lost while the connection was away")]
     Uncertain,
     /// The session is over.
@@ -49,7 +49,7 @@ pub enum RequestError {
     Ended(End),
 }
 
-/// What a refusal says, in words of this client: the server's own text is not trusted.
+/// The text of a refusal, in words of this client: the server's own text is not trusted.
 fn said(refusal: &RefusalData) -> String {
     match ErrorCode::ALL.iter().find(|code| code.as_str() == refusal.code) {
         Some(code) => code.message().to_owned(),
@@ -69,7 +69,8 @@ pub enum End {
     /// This side closed it.
     #[error("the connection is closed")]
     Closed,
-    /// The server does not know the session any more: it was away for longer than the server keeps one, or the server was started anew.
+    /// The server does not know the session any more: it was away for longer than the server keeps one, or the server
+    /// was started anew.
     #[error("the server has given up this membership: the connection was away for too long, or too much waited for it")]
     SessionLost,
     /// The server closed the connection for good.
@@ -85,7 +86,7 @@ pub enum End {
     Protocol,
 }
 
-/// What comes in, in order.
+/// Incoming events, in order.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Incoming {
@@ -100,15 +101,16 @@ pub enum Incoming {
     },
     /// Events are missing: the server could not keep all that happened while the connection was away.
     Gap(Gap),
-    /// The connection is gone; it is being made anew. Nothing is lost yet.
+    /// The connection is lost, and the client reconnects. No event is lost yet.
     Away,
     /// The connection is back and everything that was missed came before this.
     Resumed,
-    /// Nothing comes any more.
+    /// The end. No event follows.
     Ended(End),
 }
 
-/// Whether carrying this out twice does no harm beyond a spare key. A send is carried out once by its id; the others come to the same.
+/// Whether the client may repeat the command. The server recognises a repeated send by its id; repeating the others has
+/// the same result, or makes a spare key.
 pub(crate) fn repeats(command: &Command<'_>) -> bool {
     !matches!(command, Command::CreateRoom(_))
 }

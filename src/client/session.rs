@@ -1,14 +1,14 @@
-//! What a session remembers across connections: which events arrived, which commands wait for their answer, which tokens take it up
-//! again. No sockets and no clock: frames go in and come out.
+//! The state of a session across connections: the number of received events, the unanswered commands, and the tokens to
+//! resume with. No sockets and no clock: frames go in and come out.
 //!
 //! ```text
 //! connection 1:  hello(token A) → resume {}        → resumed {seq}                → live
 //! connection 2:  hello(token B) → resume {A, last} → resumed {seq} → replay, sync → unanswered commands again → live
 //! ```
 //!
-//! Events are numbered by counting. The client sends a `sync`, which is an `ack` with an `id`, after `resumed`. The server answers it
-//! after all that it replays, so the answer marks the end of the replay. Only then does the client send its unanswered commands
-//! again, each under its old `id`.
+//! Events are numbered by counting. The client sends a `sync`, which is an `ack` with an `id`, after `resumed`. The
+//! server answers it after all that it replays, so the answer marks the end of the replay. Only then does the client
+//! send its unanswered commands again, each under its old `id`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -27,7 +27,8 @@ use crate::secret::Token;
 const ACK_EVENTS: u64 = 64;
 /// Most bytes of events before an `ack`.
 const ACK_BYTES: u64 = 256 * 1024;
-/// An `ack` goes out after this part of the server's window at the latest, in events or bytes: a window that is full is cut.
+/// An `ack` goes out after this part of the server's window at the latest, in events or bytes: a window that is full is
+/// cut.
 const ACK_PART: u64 = 4;
 /// No announced restart takes longer than this: a server cannot make its clients wait for ever.
 const LONGEST_RESTART: Duration = Duration::from_secs(300);
@@ -38,11 +39,11 @@ const MAX_PENDING_BYTES: usize = 16 * 1024 * 1024;
 /// Most tokens of connections whose `resume` went unanswered.
 const MAX_TOKENS: usize = 16;
 
-/// Where an answer goes.
+/// The destination of an answer.
 pub(crate) enum Reply {
     /// Into the stream of events, in its place.
     Stream,
-    /// To whoever waits for it.
+    /// To the caller that waits for it.
     Waiter(oneshot::Sender<Result<Event, RequestError>>),
 }
 
@@ -73,7 +74,8 @@ pub(crate) struct Unreadable;
 
 #[derive(Debug, PartialEq, Eq)]
 enum Phase {
-    /// A `resume` with the token at this place of the list waits for its answer; in the last round, nothing comes after the list's end.
+    /// A `resume` with the token at this place of the list waits for its answer; in the last round, nothing comes after
+    /// the list's end.
     Resuming { place: usize, last_round: bool },
     /// Replayed events come in until the sync is answered.
     Replaying,
@@ -120,7 +122,8 @@ pub(crate) struct SessionState {
 }
 
 impl SessionState {
-    /// A session on its first connection, with the token of its `hello` and the bounds of its server; pushes the first frame.
+    /// A session on its first connection, with the token of its `hello` and the bounds of its server; pushes the first
+    /// frame.
     pub(crate) fn new(token: Token, limits: &Limits, out: &mut Vec<Out>) -> Self {
         let mut session = Self {
             phase: Phase::Live,
@@ -228,7 +231,7 @@ impl SessionState {
         self.unacked_events > 0 && self.resumable
     }
 
-    /// The end: whoever waits learns it.
+    /// The end: every waiting caller learns it.
     pub(crate) fn end(&mut self, end: &End) {
         for (_, (pending, _)) in std::mem::take(&mut self.pending) {
             if let Reply::Waiter(waiter) = pending.reply {
@@ -247,9 +250,10 @@ impl SessionState {
         id.and_then(|id| id.strip_prefix(what)?.strip_prefix('-')) == Some(&self.attempts.to_string())
     }
 
-    /// Asks for the session with the token at `place`. The tokens are tried newest first. A `resume` without an answer may still have
-    /// succeeded, which makes its connection's token the valid one. It may also succeed *while* we are trying: after we tried its own
-    /// token, and before we try the one that it consumes. With more than one candidate we therefore go through the list twice.
+    /// Asks for the session with the token at `place`. The tokens are tried newest first. A `resume` without an answer
+    /// may still have succeeded, which makes its connection's token the valid one. It may also succeed *while* we are
+    /// trying: after we tried its own token, and before we try the one that it consumes. With more than one candidate
+    /// we therefore go through the list twice.
     fn resume_with(&mut self, mut place: usize, mut last_round: bool, out: &mut Vec<Out>) {
         if place >= self.tokens.len() && !last_round && self.tokens.len() > 2 {
             (place, last_round) = (1, true);
@@ -331,7 +335,7 @@ impl SessionState {
             self.go_live(out);
             return;
         }
-        // Answers to what nobody waits for any more, and to our own syncs and resumes, end here.
+        // Answers without a waiting caller, and answers to our own syncs and resumes, end here.
         let Some((pending, _)) = RequestId::parse(&id).and_then(|id| self.pending.remove(&id)) else { return };
         self.pending_bytes -= pending.frame.len();
         let answer = match event {

@@ -1,6 +1,7 @@
-//! Who the client believes to be its server: the authorities that the operating system trusts, or exactly one key.
+//! How a client recognises its server: by the authorities that the operating system trusts, or by exactly one key.
 //!
-//! There is no third way, so there is none to skip the check. TLS 1.3 only (RFC 8446), with the post-quantum key exchange first.
+//! There is no third way, and no way to skip the check. TLS 1.3 only (RFC 8446), with the post-quantum key exchange
+//! first.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,16 +15,16 @@ use subtle::ConstantTimeEq;
 
 use crate::protocol::pin::Pin;
 
-/// What proves that the server is the right one.
+/// How the client recognises the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trust {
     /// A certificate for the server's name from an authority that this machine trusts.
     System,
-    /// Exactly the public key with this hash; name, dates and issuer of its certificate are of no account.
+    /// Exactly the public key with this hash. The name, the dates and the issuer of its certificate do not matter.
     Pin(Pin),
 }
 
-/// Why there is no way to check a server.
+/// Why the client cannot verify a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrustError {
@@ -35,7 +36,7 @@ pub enum TrustError {
     NoTls13,
 }
 
-/// The key of the server is not the pinned one. Stands inside the TLS library's error.
+/// The server's key does not match the pin. The TLS library wraps this error.
 #[derive(Debug, thiserror::Error)]
 #[error("the server's key is not the pinned one")]
 pub(crate) struct PinMismatch;
@@ -48,7 +49,8 @@ pub fn config(trust: Trust) -> Result<Arc<ClientConfig>, TrustError> {
     config_with(trust, aws_lc_rs::default_provider())
 }
 
-/// The TLS side of connections to the server with this key that offer these key exchanges alone, for the load generator.
+/// The TLS side of connections to the server with this key that offer these key exchanges alone, for the load
+/// generator.
 ///
 /// # Errors
 /// The cryptography does not offer TLS 1.3.
@@ -83,7 +85,7 @@ fn config_with(trust: Trust, provider: CryptoProvider) -> Result<Arc<ClientConfi
     Ok(Arc::new(config))
 }
 
-/// Accepts one key and checks that the server holds it: the handshake's signature is verified as always.
+/// Accepts one key. The handshake's signature, which proves that the server has the private key, is verified as always.
 struct PinVerifier {
     pin: Pin,
     algorithms: WebPkiSupportedAlgorithms,

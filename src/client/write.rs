@@ -1,4 +1,4 @@
-//! The writing half of a connection: what waits goes out together, and what is large in parts.
+//! The writing half of a connection: small frames go out together, large ones in parts.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
