@@ -128,7 +128,7 @@ test("a revoked link is dead, and so is every link after a reset", async () => {
   const second = await makeLink(alice, { kind: "forever" });
   await alice.getByRole("button", { name: "Reset all links" }).click();
   await alice.getByRole("dialog", { name: "Reset all links" }).getByRole("button", { name: "Reset all links" }).click();
-  await reads(alice, "All older links are dead.");
+  await reads(alice, "All older links have stopped working.");
   for (const link of [first, second]) {
     const bob = await chromium.person();
     await bob.goto(link);
