@@ -39,7 +39,7 @@ pub enum ConnectError {
     #[error(transparent)]
     Address(#[from] AddressError),
     /// No TCP connection, or it broke. The text is the system's.
-    #[error("cannot reach the server: {0}")]
+    #[error("cannot reach the server: {}", words(.0))]
     Tcp(io::Error),
     /// The server's key does not match the pin: another server, a new key, or an attacker in between.
     #[error(
@@ -64,6 +64,14 @@ pub enum ConnectError {
     /// The time-out expired.
     #[error("the server did not answer in time")]
     Timeout,
+}
+
+/// What the system says of an error. The TLS library's words for a closed connection are for programmers.
+fn words(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => "it closed the connection".to_owned(),
+        _ => error.to_string(),
+    }
 }
 
 /// Opens a connection and reads the server's greeting. `max_event` bounds every frame from the server, in bytes.

@@ -89,6 +89,42 @@ async fn what_is_said_to_someone_away_is_held_and_arrives() {
     hear(&mut at_bob, said).await;
     until(&mut at_bob, |event| matches!(event, RoomEvent::Back).then_some(())).await;
     assert_eq!(message(&mut at_alice).await.1, "are you there?");
+    let delivered = until(&mut at_alice, |event| match event {
+        RoomEvent::Delivered { ids, to } => Some((ids.len(), to.name.clone())),
+        _ => None,
+    });
+    assert_eq!(delivered.await, (1, "bob".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_member_never_got_is_told() {
+    let server = TestServer::start(&["resume_window_s=2"]).await;
+    let cable = Cable::before(&server, 3).await;
+    let (alice, mut at_alice) = SealedRoom::create(server.config(), "alice", NewRoom::default()).await.unwrap();
+    let (bob, mut at_bob) = SealedRoom::join_with(hurried(&cable), one(&alice).await, "bob").await.unwrap();
+    came(&mut at_alice).await;
+    cable.rot(1);
+    bob.say("are you there?").await.unwrap();
+    until(&mut at_bob, |event| matches!(event, RoomEvent::Away).then_some(())).await;
+    let mut kept = Vec::new();
+    let not_delivered = loop {
+        // The server may find the broken connection a moment after its client did.
+        if kept.is_empty() {
+            alice.say("hello?").await.unwrap();
+        }
+        let told = until(&mut at_alice, |event| match event {
+            RoomEvent::Sent { id, held, .. } if held.is_empty() => Some(Err((*id, false))),
+            RoomEvent::Sent { id, .. } => Some(Err((*id, true))),
+            RoomEvent::NotDelivered { ids, to } => Some(Ok((ids.clone(), to.clone()))),
+            _ => None,
+        });
+        match told.await {
+            Ok(not_delivered) => break not_delivered,
+            Err((id, true)) => kept.push(id),
+            Err((_, false)) => {}
+        }
+    };
+    assert_eq!(not_delivered, (kept, "bob".to_owned()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,7 @@
 //! `subrosa chat` as people and scripts use it: child processes that talk through pipes.
 
+use std::process::Command;
+
 use crate::support::process::Process;
 use crate::support::test_server::TestServer;
 
@@ -105,6 +107,77 @@ fn everything_piped_in_arrives_before_the_end() {
         assert_eq!(alice.out_starting("<bob> "), format!("<bob> line {n}"));
     }
     assert_eq!(alice.out(), "* bob left");
+}
+
+/// A chat at a terminal of its own, which `script` makes.
+fn at_a_terminal(arguments: &[&str]) -> Process {
+    let program = env!("CARGO_BIN_EXE_subrosa");
+    let command = arguments.iter().fold(format!("'{program}' chat"), |command, word| format!("{command} '{word}'"));
+    Process::spawn(Command::new("script").args(["-qefc", &command, "/dev/null"]))
+}
+
+#[test]
+fn at_a_terminal_lines_arrive_whole_and_what_is_pasted_is_text() {
+    let host = host();
+    let (alice, link) = alice(&host, &[]);
+    let mut bob = at_a_terminal(&["join", &link, "--as", "bob"]);
+    alice.out_starting("* bob came in");
+    // A terminal's own line ends after 4,095 bytes.
+    let long = "L".repeat(6_000);
+    bob.say(&long);
+    assert_eq!(alice.out_starting("<bob> "), format!("<bob> {long}"));
+    bob.say("slip\x7f\x7f\x7f\x7fsaid");
+    assert_eq!(alice.out_starting("<bob> "), "<bob> said");
+    bob.say("\x1b[200~one\r/leave\rthree\x1b[201~");
+    assert_eq!(alice.out_starting("<bob> "), "<bob> one⏎/leave⏎three");
+    bob.say("/leave");
+    assert_eq!(alice.out_starting("* "), "* bob left");
+}
+
+#[test]
+fn a_closed_terminal_leaves_the_room() {
+    let host = host();
+    let (alice, link) = alice(&host, &[]);
+    let mut bob = Process::start(&["chat", "join", &link, "--as", "bob"]);
+    alice.out_starting("* bob came in");
+    bob.say("about to go");
+    alice.out_starting("<bob> about to go");
+    // The end of its input comes with the signal, and may be seen first.
+    bob.end_input();
+    bob.hang_up();
+    assert_eq!(alice.out(), "* bob left");
+    bob.wait();
+}
+
+#[test]
+fn a_wrapped_link_is_read_from_standard_input() {
+    let host = host();
+    let (alice, link) = alice(&host, &[]);
+    let (head, tail) = link.split_at(200);
+    let mut bob = Process::start(&["chat", "join", "-", "--as", "bob"]);
+    bob.say(&format!("Come in: <{head}"));
+    bob.say(&format!("{tail}>, and hurry"));
+    alice.out_starting("* bob came in");
+    bob.say("here");
+    assert_eq!(alice.out(), "<bob> here");
+}
+
+#[test]
+fn what_is_for_one_member_goes_to_no_other() {
+    let host = host();
+    let (mut alice, link) = alice(&host, &[]);
+    let bob = Process::start(&["chat", "join", &link, "--as", "bob"]);
+    alice.out_starting("* bob came in");
+    alice.say("/invite");
+    let second = alice.out_starting("https://");
+    let other = Process::start(&["chat", "join", &second, "--as", "bob two"]);
+    assert_eq!(alice.out(), "* \"bob two\" came in");
+    alice.say("/tell bob two hi");
+    alice.err_with("in quotes");
+    alice.say("/tell \"bob two\"   hi");
+    assert_eq!(other.out_starting("[alice"), "[alice to you]   hi");
+    alice.say("/tell \"bob\" two hi");
+    assert_eq!(bob.out_starting("[alice"), "[alice to you] two hi");
 }
 
 #[test]
