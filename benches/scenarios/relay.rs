@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use subrosa::protocol::frame::{Opcode, read_client_frame, read_server_frame, unmask, write_client_frame};
 use subrosa::protocol::limits::Limits;
-use subrosa::relay::{Attached, Relay, Source, Woken};
+use subrosa::relay::{Attached, Relay, Woken};
 
 use super::payload;
 
@@ -43,8 +43,7 @@ impl Member {
         let frame = read_client_frame(buffer, 1 << 24).expect("a frame").expect("a whole frame");
         let payload = &mut buffer[frame.payload];
         unmask(payload, frame.mask);
-        let outcome = self.attached.handle(std::str::from_utf8(payload).expect("text"), &mut self.woken);
-        black_box(outcome.bytes_out);
+        self.attached.handle(std::str::from_utf8(payload).expect("text"), &mut self.woken);
         black_box(&self.woken);
         self.woken.clear();
     }
@@ -98,7 +97,7 @@ impl World {
 
     fn connect(&self) -> Member {
         let connection = self.members.len() as u64 + 1;
-        let attached = self.relay.greet(connection, Source(1));
+        let attached = self.relay.greet(connection, self.relay.accounts().local());
         Member { attached, woken: Woken::new(), user: String::new(), written: Vec::new() }
     }
 

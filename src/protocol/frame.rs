@@ -229,6 +229,19 @@ impl TextFrame {
         Self::new(&[text], Bytes::new())
     }
 
+    /// A frame whose bytes, header included, are shared by all that get it.
+    pub fn shared(text: &[u8], share: impl FnOnce(Vec<u8>) -> Bytes) -> Self {
+        let mut bytes = Vec::with_capacity(server_header_len(text.len()) + text.len());
+        write_server_header(&mut bytes, Opcode::Text, text.len());
+        bytes.extend_from_slice(text);
+        Self { head: Bytes::new(), tail: share(bytes) }
+    }
+
+    /// The same frame, its bytes shared by all that get it.
+    pub fn into_shared(self, share: impl FnOnce(Vec<u8>) -> Bytes) -> Self {
+        Self { head: Bytes::new(), tail: share(self.parts().concat()) }
+    }
+
     /// A frame from all its bytes, header included.
     pub fn ready_made(bytes: &[u8]) -> Self {
         Self { head: Bytes::copy_from_slice(bytes), tail: Bytes::new() }
@@ -244,9 +257,14 @@ impl TextFrame {
         self.head.len() + self.tail.len()
     }
 
+    /// Of these, the bytes that are this frame's alone and not shared with others.
+    pub fn own_len(&self) -> usize {
+        self.head.len()
+    }
+
     /// Never: a frame has a header.
     pub fn is_empty(&self) -> bool {
-        self.head.is_empty()
+        self.len() == 0
     }
 }
 

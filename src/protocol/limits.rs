@@ -41,24 +41,34 @@ limits! {
     first_frame_bytes = 16_384, 1_024..=16_777_216;
     /// Largest frame from a client that is in a room, in bytes; a message's fragments together count as one frame.
     frame_bytes = 1_048_576, 1_024..=16_777_216;
-    /// Commands a second and connection, in the long run. A command also costs one for every 4 KiB that it hands out. Past it the server reads no further until the time is up.
+    /// Tokens a second and connection, in the long run. A command costs one or more (section 6). Past it the server reads no further until the time is up.
     commands_per_s = 10_000, 1..=1_000_000_000;
-    /// Commands that may come at once before `commands_per_s` holds.
+    /// Tokens that may be spent at once before `commands_per_s` applies.
     commands_burst = 20_000, 1..=1_000_000_000;
+    /// Tokens a second of all connections from one address, in the long run; twice as many may be spent at once.
+    commands_per_address_per_s = 50_000, 1..=1_000_000_000;
     /// Connections to the server.
     connections = 100_000, 1..=10_000_000;
     /// Connections from one IPv4 address or one IPv6 /64 network.
     connections_per_address = 256, 1..=10_000_000;
     /// Connections from this machine itself, where a local proxy brings everybody from one address.
     connections_from_loopback = 100_000, 1..=10_000_000;
+    /// Sessions on the server, connected and away.
+    sessions = 200_000, 1..=100_000_000;
+    /// Sessions of one address, connected and away; and at most a quarter of what is free.
+    sessions_per_address = 1_024, 1..=10_000_000;
     /// Rooms on the server.
     rooms = 100_000, 1..=100_000_000;
+    /// Rooms that one address created; and at most a quarter of what is free.
+    rooms_per_address = 1_024, 1..=10_000_000;
+    /// Part of `memory_bytes`, `sessions` and `rooms` for all connections from this machine itself, in per cent.
+    loopback_share = 50, 1..=100;
     /// Rooms that one connection may be in.
     rooms_per_connection = 64, 1..=100_000;
     /// Members of one room.
     members_per_room = 1_024, 1..=1_000_000;
     /// Unspent one-time keys of one room.
-    keys_per_room = 1_024, 1..=1_000_000;
+    keys_per_room = 128, 1..=1_000_000;
     /// Longest `name`, `username` and `client_room_id`, in bytes of UTF-8.
     name_bytes = 128, 1..=4_096;
     /// Longest `id` of a command, in bytes of UTF-8.
@@ -75,8 +85,10 @@ limits! {
     window_bytes = 8_388_608, 65_536..=1_099_511_627_776;
     /// Events that one resumable session's window holds.
     window_events = 65_536, 256..=1_000_000_000;
-    /// Bytes that the windows of all sessions hold together.
-    windows_bytes = 268_435_456, 65_536..=1_099_511_627_776;
+    /// Memory that clients may make the server hold, in bytes. 0: half of what the machine, its control group and its limits give. Past it the largest holder loses first.
+    memory_bytes = 0, 0..=1_099_511_627_776;
+    /// Memory that the clients at one address may make the server hold, in bytes. Past it the largest of its sessions loses first.
+    memory_per_address_bytes = 67_108_864, 65_536..=1_099_511_627_776;
     /// Time to come back to a session whose connection ended, in seconds.
     resume_window_s = 60, 1..=3_600;
     /// Time from connecting to the first command, in seconds: TCP, TLS, HTTP and WebSocket included.

@@ -5,7 +5,6 @@
 //! and exponent, and only then the number itself. What comes out is the one PKCS#1 encoding of that key, so equal keys have
 //! equal bytes whatever armour they came in.
 use rsa::{
-    BoxedUint, RsaPublicKey,
     pkcs1::{ALGORITHM_ID, LineEnding, RsaPublicKeyRef, pem},
     pkcs8::{
         SubjectPublicKeyInfoRef,
@@ -140,12 +139,11 @@ fn check(modulus: UintRef<'_>, exponent: UintRef<'_>) -> Result<(), PublicKeyErr
     if exponent.as_bytes() != EXPONENT {
         return Err(PublicKeyError::Exponent);
     }
-    // The numbers are small now; the crate's own checks run last.
-    let precision = u32::try_from(bytes.len() * 8).map_err(|_| PublicKeyError::Size)?;
-    let n = BoxedUint::from_be_slice(bytes, precision).map_err(|_| PublicKeyError::Modulus)?;
-    RsaPublicKey::new_with_size_limits(n, BoxedUint::from(65537u64), MIN_BITS..=MAX_BITS)
-        .map_err(|_| PublicKeyError::Modulus)?;
-    Ok(())
+    // The relay never calculates with the key. Setting up the arithmetic would cost a stranger's join ten times as much.
+    match bytes.last() {
+        Some(last) if last & 1 == 1 => Ok(()),
+        _ => Err(PublicKeyError::Modulus),
+    }
 }
 
 #[cfg(test)]

@@ -3,16 +3,19 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::account::{Account, Count};
+use super::connection_id::ConnectionId;
 use super::departing::Ending;
-use super::execute::{self, Outcome};
-use super::outbox::{ConnectionId, Line, Outbox, Woken};
+use super::execute;
+use super::outbox::{Line, Outbox};
 use super::resume::Here;
 use super::session::{Relay, Session};
+use super::woken::Woken;
 use crate::protocol::codes::{CloseReason, ErrorCode};
 use crate::protocol::command::{self, Command, Request, Resume};
 use crate::protocol::event::{Event, Hello, Refusal, RefusalData, Restarting};
 use crate::protocol::frame::TextFrame;
-use crate::room::{Source, Window};
+use crate::room::Window;
 use crate::secret::{Tag, Token};
 
 /// Bytes of greeting and refusals that may wait for a connection without a session. A client that reads nothing and has its
@@ -25,8 +28,8 @@ const GREETING_BYTES: usize = 64 * 1024;
 pub struct Attached {
     relay: Arc<Relay>,
     id: ConnectionId,
-    /// The account of the client's address.
-    source: Source,
+    /// The account of the address that the connection comes from. Lent to [`Woken`] while a command runs.
+    account: Option<Arc<Account>>,
     /// What belongs to this connection alone and comes before everything of its session.
     greeting: VecDeque<TextFrame>,
     to: To,
@@ -44,8 +47,8 @@ enum To {
 }
 
 impl Relay {
-    /// Greets a new connection. `source` is the account that pays for what it does. The greeting waits in [`Attached::take`].
-    pub fn greet(self: &Arc<Self>, id: ConnectionId, source: Source) -> Attached {
+    /// Greets a new connection. `account` pays for what it does. The greeting waits in [`Attached::take`].
+    pub fn greet(self: &Arc<Self>, id: ConnectionId, account: Arc<Account>) -> Attached {
         let token = Token::random();
         let offered = self.tags.tag(&token);
         let hello = Event::Hello(Hello {
@@ -57,7 +60,7 @@ impl Relay {
             resume_token: token,
         });
         let greeting = VecDeque::from([TextFrame::text(&hello.to_json(None))]);
-        Attached { relay: self.clone(), id, source, greeting, to: To::Greeted { offered, refused: 0 } }
+        Attached { relay: self.clone(), id, account: Some(account), greeting, to: To::Greeted { offered, refused: 0 } }
     }
 }
 
@@ -84,7 +87,29 @@ impl Attached {
 
     /// Runs one text frame of the connection and answers it. Nothing happens when the session has moved to another connection:
     /// the client repeats there what was not answered.
-    pub fn handle(&mut self, text: &str, woken: &mut Woken) -> Outcome {
+    pub fn handle(&mut self, text: &str, woken: &mut Woken) {
+        woken.lend(self.account.take());
+        self.run(text, woken);
+        self.account = woken.take_back();
+        self.relieve(woken);
+    }
+
+    /// The connection's own buffers take this many bytes now.
+    pub fn hold_buffers(&mut self, bytes: usize, woken: &mut Woken) {
+        if let To::Session(session) = &self.to {
+            session.hold_buffers(bytes);
+            self.relieve(woken);
+        }
+    }
+
+    /// Frees memory where the connection's commands made an address exceed its bound.
+    fn relieve(&self, woken: &mut Woken) {
+        let mut closing = Vec::new();
+        self.relay.accounts.pressure().relieve_addresses(&mut closing);
+        woken.extend(closing);
+    }
+
+    fn run(&mut self, text: &str, woken: &mut Woken) {
         let offered = match &self.to {
             To::Session(session) => return session.handle(self.id, text, woken),
             To::Greeted { offered, .. } => *offered,
@@ -94,19 +119,26 @@ impl Attached {
             Err(refused) => {
                 let (refusal, id) = execute::refusal(*refused);
                 self.refuse(&refusal, id.as_deref(), woken);
-                return Outcome::default();
+                return;
             }
         };
         let taken_up = match &command {
             Command::Resume(Resume { token: None, last_seq: None }) => None,
             Command::Resume(resume) => {
-                let here = Here { connection: self.id, token: offered, source: self.source };
+                let here = Here { connection: self.id, token: offered };
                 Some(self.relay.take_up(resume, id.as_deref(), &here, woken))
             }
             _ => None,
         };
         match taken_up {
-            None => return self.become_session().run(self.id, &command, id.as_deref(), woken),
+            None => match self.become_session(woken) {
+                Some(session) => session.run(self.id, &command, id.as_deref(), woken),
+                None => {
+                    let data = RefusalData::new(ErrorCode::ServerFull, None, None);
+                    let refusal = Refusal { command: Some(command.name().to_owned()), data };
+                    self.refuse(&Event::Error(refusal), id.as_deref(), woken);
+                }
+            },
             Some(Ok(session)) => self.to = To::Session(session),
             Some(Err(code)) => {
                 let data = RefusalData::new(code, None, None);
@@ -114,7 +146,6 @@ impl Attached {
                 self.refuse(&Event::Error(refusal), id.as_deref(), woken);
             }
         }
-        Outcome::default()
     }
 
     /// Answers a frame that could not even be read as text.
@@ -134,16 +165,18 @@ impl Attached {
         woken.push(self.id);
     }
 
-    fn become_session(&mut self) -> Arc<Session> {
+    /// The connection's session, made now if there is none; `None` when its address may have no more of them.
+    fn become_session(&mut self, woken: &Woken) -> Option<Arc<Session>> {
         let (offered, refused) = match &self.to {
-            To::Session(session) => return session.clone(),
+            To::Session(session) => return Some(session.clone()),
             To::Greeted { offered, refused } => (*offered, *refused),
         };
         let mut outbox = Outbox::new(Window::starting_after(refused), Line::Connected(self.id));
         outbox.offered = Some(offered);
-        let session = Session::open(&self.relay, self.relay.next_session_id(), self.source, outbox);
+        let taken = woken.payer()?.take(Count::Sessions)?;
+        let session = Session::open(&self.relay, self.relay.next_session_id(), outbox, taken);
         self.to = To::Session(session.clone());
-        session
+        Some(session)
     }
 
     /// Passes what waits to `write`, frame by frame, until that returns `false`. Returns whether there may be more.

@@ -2,9 +2,9 @@
 
 use std::sync::atomic::Ordering;
 
-use super::outbox::Woken;
 use super::registry::Due;
 use super::session::Relay;
+use super::woken::Woken;
 use crate::protocol::codes::{LeaveReason, RoomClosedReason};
 use crate::protocol::ids::RoomId;
 use crate::room::{Millis, Room};

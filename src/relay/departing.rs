@@ -3,9 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::connection_id::ConnectionId;
+use super::cost::Cost;
 use super::execute::{Refused, refused};
-use super::outbox::{ConnectionId, Line, Woken};
+use super::outbox::Line;
 use super::session::{Relay, Session, SharedCell, SharedRoom};
+use super::woken::Woken;
 use crate::protocol::codes::{ErrorCode, LeaveReason, RoomClosedReason};
 use crate::protocol::command::{InRoom, OfMember};
 use crate::protocol::event::{Event, OwnerChanged, RoomClosed, UserLeft};
@@ -27,7 +30,8 @@ impl Relay {
     /// Pushes a change of a room's members to every member that `to` accepts; encoded once. `place` is the place of the member
     /// that joined, or the room's next one.
     pub(super) fn tell(room: &SharedRoom, event: &Event, place: u64, to: impl Fn(&UserId) -> bool, woken: &mut Woken) {
-        let frame = TextFrame::text(&event.to_json(None));
+        let frame = TextFrame::shared(&event.to_json(None), |bytes| woken.share(bytes));
+        woken.cost(Cost::bytes(frame.len()));
         let kind = Kind::Members(Change { room: room.id().short(), place });
         for (user, member) in room.members() {
             if to(&user) {
@@ -78,6 +82,7 @@ impl Relay {
             }
         };
         if let Some(room) = ended {
+            cell.give_back();
             self.clear_away(room);
         }
     }
@@ -86,6 +91,7 @@ impl Relay {
     pub(super) fn close_room(&self, cell: &SharedCell, reason: RoomClosedReason, woken: &mut Woken) {
         let ended = Self::take_out(&mut lock(&cell.room), reason, woken);
         if let Some(room) = ended {
+            cell.give_back();
             self.clear_away(room);
         }
     }

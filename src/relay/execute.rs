@@ -2,20 +2,14 @@
 
 use std::sync::Arc;
 
-use super::outbox::{ConnectionId, Woken};
+use super::connection_id::ConnectionId;
 use super::session::{Acting, Session};
+use super::woken::Woken;
 use crate::protocol::codes::ErrorCode;
 use crate::protocol::command::{self, Command, Request};
 use crate::protocol::event::{Event, InRoom, Refusal, RefusalData};
 use crate::protocol::ids::RoomId;
 use crate::sync::lock;
-
-/// What a command cost.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Outcome {
-    /// Bytes handed to other members, for the rate limit.
-    pub bytes_out: usize,
-}
 
 /// The answer to a frame that is no command, and its id.
 pub(super) fn refusal(refused: command::Refused) -> (Event, Option<String>) {
@@ -43,7 +37,7 @@ pub(super) fn refused(code: ErrorCode, field: &'static str) -> Refused {
 
 impl Session {
     /// Runs one text frame of `connection` and answers it. Nothing happens when the session has moved to another connection.
-    pub(super) fn handle(self: &Arc<Self>, connection: ConnectionId, text: &str, woken: &mut Woken) -> Outcome {
+    pub(super) fn handle(self: &Arc<Self>, connection: ConnectionId, text: &str, woken: &mut Woken) {
         match command::parse(text, &self.relay.limits) {
             Ok(Request { id, command }) => self.run(connection, &command, id.as_deref(), woken),
             Err(refused) => {
@@ -52,7 +46,6 @@ impl Session {
                 if *serves == connection {
                     self.push_event(&refusal, id.as_deref(), woken);
                 }
-                Outcome::default()
             }
         }
     }
@@ -64,19 +57,15 @@ impl Session {
         command: &Command<'_>,
         id: Option<&str>,
         woken: &mut Woken,
-    ) -> Outcome {
+    ) {
         let serves = lock(&self.serves);
         if *serves != connection {
-            return Outcome::default();
+            return;
         }
-        match self.carry_out(command, id, woken) {
-            Ok(outcome) => outcome,
-            Err(Refused { code, field }) => {
-                let room_id = room_of(command).and_then(RoomId::parse);
-                let data = RefusalData::new(code, room_id, field);
-                self.push_event(&Event::Error(Refusal { command: Some(command.name().to_owned()), data }), id, woken);
-                Outcome::default()
-            }
+        if let Err(Refused { code, field }) = self.carry_out(command, id, woken) {
+            let room_id = room_of(command).and_then(RoomId::parse);
+            let data = RefusalData::new(code, room_id, field);
+            self.push_event(&Event::Error(Refusal { command: Some(command.name().to_owned()), data }), id, woken);
         }
     }
 
@@ -88,15 +77,10 @@ impl Session {
         }
     }
 
-    fn carry_out(
-        self: &Arc<Self>,
-        command: &Command<'_>,
-        id: Option<&str>,
-        woken: &mut Woken,
-    ) -> Result<Outcome, Refused> {
+    fn carry_out(self: &Arc<Self>, command: &Command<'_>, id: Option<&str>, woken: &mut Woken) -> Result<(), Refused> {
         match command {
-            Command::SendMessage(command) => return self.send_message(command, id, woken),
-            Command::SendMessages(command) => return self.send_messages(command, id, woken),
+            Command::SendMessage(command) => self.send_message(command, id, woken)?,
+            Command::SendMessages(command) => self.send_messages(command, id, woken)?,
             Command::Resume(command) => self.resume(command, id, woken)?,
             Command::CreateRoom(command) => self.create_room(command, id, woken)?,
             Command::JoinRoomOnetime(command) => self.join_onetime(command, id, woken)?,
@@ -113,7 +97,7 @@ impl Session {
             Command::SetCard(command) => self.set_card(command, id, woken)?,
             Command::Ack(command) => self.ack(command, id, woken)?,
         }
-        Ok(Outcome::default())
+        Ok(())
     }
 
     /// The membership under which a command acts.

@@ -5,11 +5,13 @@ use std::sync::atomic::Ordering;
 
 use zeroize::Zeroizing;
 
+use super::account::Count;
+use super::cost::Cost;
 use super::execute::{Refused, refused};
-use super::members::{entry, others};
-use super::outbox::Woken;
-use super::registry::Handle;
+use super::members::{MEMBER_BYTES, entry, member_bytes, others};
+use super::registry::{Handle, ROOM_BYTES};
 use super::session::{Membership, Relay, Session, SharedCell, SharedRoom};
+use super::woken::Woken;
 use crate::protocol::codes::{ErrorCode, LeaveReason, OwnerLeaves};
 use crate::protocol::command::{CreateRoom, JoinRoomForever, JoinRoomOnetime};
 use crate::protocol::event::{Created, CreatedRoom, Event, Joined, Nobody, User, UserJoined};
@@ -40,6 +42,9 @@ impl Session {
         let name = self.checked_name(&command.name, "name")?;
         let client_room_id =
             self.checked_name(command.client_room_id.as_deref().unwrap_or_default(), "client_room_id")?;
+        if command.public_key_string.is_some() {
+            woken.cost(Cost::PUBLIC_KEY);
+        }
         let creator =
             self.newcomer(&command.username, command.public_key_string.as_deref(), command.card.as_deref())?;
         let max_members = match command.max_members {
@@ -60,13 +65,17 @@ impl Session {
         if self.rooms() as u64 >= limits.rooms_per_connection {
             return Err(ErrorCode::TooManyRooms.into());
         }
+        let payer = woken.payer().filter(|payer| payer.has_room_for(ROOM_BYTES + MEMBER_BYTES));
+        let taken = payer.and_then(|payer| payer.take(Count::Rooms)).ok_or(ErrorCode::ServerFull)?;
         let room_id = RoomId::random();
         let (room, owner_id) = Room::new(room_id, name, RoomOptions { max_members, expires_at, owner_leaves }, creator);
         let version = room.version();
-        let cell = self.relay.open_room(room_id, room).ok_or(ErrorCode::ServerFull)?;
+        let charge = taken.account().charge(room.member(&owner_id).map_or(0, member_bytes));
+        let cell = self.relay.open_room(room_id, room, taken);
         self.relay.members.fetch_add(1, Ordering::AcqRel);
+        woken.cost(Cost::ENTER);
         self.relay.schedule_room(room_id, expires_at);
-        if !self.add_membership(Membership::new(room_id, owner_id, cell.clone(), &command.username)) {
+        if !self.add_membership(Membership::new(room_id, owner_id, cell.clone(), &command.username, Some(charge))) {
             self.relay.depart(&cell, &owner_id, LeaveReason::Lost, woken);
         }
         let room = CreatedRoom {
@@ -118,6 +127,9 @@ impl Session {
 
     fn join(self: &Arc<Self>, join: &Join<'_>, id: Option<&str>, woken: &mut Woken) -> Result<(), Refused> {
         // Everything that can be wrong with the joiner itself comes first: it spends no key and says nothing of the room.
+        if join.public_key.is_some() {
+            woken.cost(Cost::PUBLIC_KEY);
+        }
         let newcomer = self.newcomer(join.username, join.public_key, join.card)?;
         let is_member = self.acting(join.room_id).is_some();
         if !is_member && self.rooms() as u64 >= self.relay.limits.rooms_per_connection {
@@ -136,6 +148,9 @@ impl Session {
             std::hint::black_box(token.matches(&token));
             return Err(ErrorCode::Denied.into());
         };
+        if !woken.payer().is_some_and(|payer| payer.has_room_for(MEMBER_BYTES)) {
+            return Err(ErrorCode::ServerFull.into());
+        }
         let unwanted = {
             let mut guard = lock(&cell.room);
             let room = guard.as_mut().ok_or(ErrorCode::Denied)?;
@@ -146,6 +161,7 @@ impl Session {
                 Refusal::Full => ErrorCode::RoomFull,
                 Refusal::AlreadyMember => ErrorCode::AlreadyMember,
             })?;
+            woken.cost(Cost::ENTER);
             self.relay.schedule(room);
             let (user_id, lives) = match admission {
                 Admission::New(user) => (user, self.enter(&cell, room, user, join, woken)),
@@ -179,7 +195,9 @@ impl Session {
         woken: &mut Woken,
     ) -> bool {
         self.relay.members.fetch_add(1, Ordering::AcqRel);
-        let lives = self.add_membership(Membership::new(room.id(), user_id, cell.clone(), join.username));
+        let bytes = room.member(&user_id).map_or(0, member_bytes);
+        let charge = woken.payer().map(|payer| payer.charge(bytes));
+        let lives = self.add_membership(Membership::new(room.id(), user_id, cell.clone(), join.username, charge));
         if let Some(member) = room.member(&user_id) {
             let place = member.place;
             let joined = |with_key| {

@@ -1,8 +1,10 @@
 //! A room's join keys: issuing, showing, revoking, erasing. Only the owner may.
 
+use super::cost::Cost;
 use super::execute::{Refused, refused};
-use super::outbox::Woken;
+use super::registry::KEY_BYTES;
 use super::session::Session;
+use super::woken::Woken;
 use crate::protocol::codes::ErrorCode;
 use crate::protocol::command::{InRoom, RevokeKey, RoomKeyForever, RoomKeyOnetime};
 use crate::protocol::event::{Event, ForeverKey, OnetimeKeys};
@@ -26,10 +28,17 @@ impl Session {
         }
         let life = self.time_in(command.expires_in_s)?.map_or(KeyLife::Room, KeyLife::Until);
         let event = self.as_owner(&acting, |room| {
+            // Expired keys are looked for.
+            woken.cost(Cost::looked_through(room.keys.len()));
+            woken.cost(Cost::keys(count as usize));
+            if !acting.cell.has_room_for(count as usize * KEY_BYTES) {
+                return Err(ErrorCode::ServerFull.into());
+            }
             let (relay, most) = (&self.relay, self.relay.limits.keys_per_room as usize);
             let keys =
                 room.keys.issue(&relay.tags, count as usize, life, most, relay.now()).ok_or(ErrorCode::TooManyKeys)?;
             relay.schedule(room);
+            acting.cell.charge(room);
             let one_time_key = keys.first().map(Token::duplicate).ok_or(ErrorCode::TooManyKeys)?;
             let one_time_keys = command.count.is_some().then_some(keys);
             Ok(Event::RoomKeyOnetime(OnetimeKeys { room_id: room.id(), one_time_key, one_time_keys }))
@@ -47,6 +56,7 @@ impl Session {
         let acting = self.member_of(&command.room_id)?;
         let life = self.time_in(command.expires_in_s)?.map(KeyLife::Until);
         let event = self.as_owner(&acting, |room| {
+            woken.cost(Cost::looked_through(room.keys.len()));
             let forever_join_key = room.keys.forever(&self.relay.tags, life, self.relay.now());
             self.relay.schedule(room);
             Ok(Event::RoomKeyForever(ForeverKey { room_id: room.id(), forever_join_key }))
@@ -63,7 +73,9 @@ impl Session {
     ) -> Result<(), Refused> {
         let acting = self.member_of(&command.room_id)?;
         let room_id = self.as_owner(&acting, |room| {
+            woken.cost(Cost::keys(room.keys.len()));
             room.keys.reset();
+            acting.cell.charge(room);
             self.relay.schedule(room);
             Ok(room.id())
         })?;

@@ -5,10 +5,11 @@ use std::collections::HashSet;
 use foldhash::fast::RandomState;
 use zeroize::Zeroizing;
 
+use super::cost::Cost;
 use super::execute::{Refused, refused};
-use super::outbox::Woken;
 use super::registry::Handle;
 use super::session::{Acting, Relay, Session, SharedRoom};
+use super::woken::Woken;
 use crate::protocol::codes::ErrorCode;
 use crate::protocol::command::{InRoom, OfMember, SetCard};
 use crate::protocol::event::{Away, Event, Members, MembersNow, OwnerChanged, User};
@@ -21,6 +22,16 @@ use crate::sync::lock;
 /// Stands in for the key of a member that gave none, for readers that need one everywhere. Nobody knows its factors: it is the hash of a text,
 /// SHA-256 of `subrosa placeholder key` and a byte that counts from 0, eight times, with the first and the last bit set.
 pub(super) const PLACEHOLDER_KEY: &str = include_str!("placeholder_key.pem");
+
+/// Bytes of a member without its card and its public key: its places in the room's maps and in its session.
+pub(super) const MEMBER_BYTES: usize = 768;
+
+/// Bytes of a member.
+pub(super) fn member_bytes<S>(member: &Member<Handle<S>>) -> usize {
+    let card = member.card.as_ref().map_or(0, |card| card.len());
+    let key = member.public_key.as_ref().map_or(0, |key| key.pkcs1_der().len());
+    MEMBER_BYTES + key + 2 * member.username.len() + card
+}
 
 /// A member as others see it; `with_key` asks for a placeholder if it has no key.
 pub(super) fn entry(user_id: UserId, member: &Member<Handle<Session>>, with_key: bool) -> User {
@@ -146,6 +157,7 @@ impl Session {
     ) -> Result<(), Refused> {
         let acting = self.member_of(&command.room_id)?;
         self.in_room(&acting, |room| {
+            woken.cost(Cost::looked_through(room.len()));
             let users = others(room, &acting.user);
             let members = Members { room_id: room.id(), owner_id: room.owner(), users, version: room.version() };
             // Under the lock, so that the list has its place in the order of joins and leaves.
@@ -158,7 +170,14 @@ impl Session {
         let acting = self.member_of(&command.room_id)?;
         let card = self.checked_card(&command.card)?;
         let room_id = self.in_room(&acting, |room| {
+            let bytes = card.len();
+            if !acting.has_room_for(bytes) {
+                return Err(ErrorCode::ServerFull.into());
+            }
             room.set_card(&acting.user, card);
+            if let Some(member) = room.member(&acting.user) {
+                acting.charge(member_bytes(member));
+            }
             Ok(room.id())
         })?;
         self.done(Event::SetCard, room_id, id, woken);

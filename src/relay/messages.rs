@@ -5,10 +5,12 @@ use std::collections::HashSet;
 use bytes::Bytes;
 use foldhash::fast::RandomState;
 
-use super::execute::{Outcome, Refused, refused};
-use super::outbox::{Fate, Woken};
+use super::cost::Cost;
+use super::execute::{Refused, refused};
+use super::outbox::Fate;
 use super::registry::Handle;
 use super::session::{Acting, Session, SharedRoom};
+use super::woken::Woken;
 use crate::protocol::codes::ErrorCode;
 use crate::protocol::command::{RawString, SendMessage, SendMessages};
 use crate::protocol::event::{Event, MessageHead, Sent};
@@ -26,13 +28,13 @@ impl Session {
         command: &SendMessage<'_>,
         id: Option<&str>,
         woken: &mut Woken,
-    ) -> Result<Outcome, Refused> {
+    ) -> Result<(), Refused> {
         let acting = self.member_of(&command.room_id)?;
         if id.is_some_and(|id| self.answer_again(id, woken)) {
-            return Ok(Outcome::default());
+            return Ok(());
         }
         let frame = TextFrame::new(&acting.head.parts(command.content, None), Bytes::new());
-        let bytes_out = frame.len();
+        woken.cost(Cost::bytes(frame.len()));
         let guard = lock(&acting.cell.room);
         let room = guard.as_ref().ok_or(ErrorCode::Denied)?;
         room.member(&acting.user).ok_or(ErrorCode::Denied)?;
@@ -48,7 +50,7 @@ impl Session {
             None if fate == Fate::Lost => return Err(ErrorCode::Absent.into()),
             None => {}
         }
-        Ok(Outcome { bytes_out })
+        Ok(())
     }
 
     pub(super) fn send_messages(
@@ -56,7 +58,7 @@ impl Session {
         command: &SendMessages<'_>,
         id: Option<&str>,
         woken: &mut Woken,
-    ) -> Result<Outcome, Refused> {
+    ) -> Result<(), Refused> {
         let acting = self.member_of(&command.room_id)?;
         if command.to.is_empty() && command.rest.is_none() {
             return Err(refused(ErrorCode::BadRequest, "to"));
@@ -76,9 +78,9 @@ impl Session {
             return Err(refused(ErrorCode::BadRequest, "to_user_id"));
         }
         if id.is_some_and(|id| self.answer_again(id, woken)) {
-            return Ok(Outcome::default());
+            return Ok(());
         }
-        let packet = Packet::new(&acting.head, command.shared);
+        let packet = Packet::new(&acting.head, command.shared, woken);
         let guard = lock(&acting.cell.room);
         let room = guard.as_ref().ok_or(ErrorCode::Denied)?;
         room.member(&acting.user).ok_or(ErrorCode::Denied)?;
@@ -87,23 +89,23 @@ impl Session {
         }
         let keep = command.keep.unwrap_or(true);
         let mut sent = Sent { room_id: RoomId::parse(&command.room_id), ..Sent::default() };
-        let mut bytes_out = 0;
+        let mut bytes_out = packet.tail.as_ref().map_or(0, Bytes::len);
         let kind = self.message_kind(&acting);
         for part in &command.to {
             let frame = packet.frame(part.content.unwrap_or_default());
-            bytes_out += frame.len();
+            bytes_out += frame.own_len();
             let (user, fate) = deliver(room, &part.to_user_id, frame, kind, keep, woken)?;
             file(&mut sent, user, fate);
         }
         if let Some(version) = command.rest {
-            let frame = packet.frame(RawString::default());
+            let frame = packet.frame_of_all(woken);
+            bytes_out += frame.len();
             let mut reached = 0;
             // In the order of joining: who came after that version comes last.
             for (user, member) in room.members().take_while(|(_, member)| member.since <= version) {
                 if user == acting.user || seen.contains(user.as_str()) {
                     continue;
                 }
-                bytes_out += frame.len();
                 match push(member, frame.clone(), kind, keep, woken) {
                     Fate::Reached => reached += 1,
                     fate => file(&mut sent, user, fate),
@@ -111,10 +113,11 @@ impl Session {
             }
             sent.rest = Some(reached);
         }
+        woken.cost(Cost::bytes(bytes_out));
         if let Some(id) = id {
             self.answer_send(id, &Event::Sent(sent), woken);
         }
-        Ok(Outcome { bytes_out })
+        Ok(())
     }
 }
 
@@ -136,14 +139,20 @@ struct Packet<'a> {
 }
 
 impl<'a> Packet<'a> {
-    fn new(head: &'a MessageHead, shared: Option<RawString<'a>>) -> Self {
+    fn new(head: &'a MessageHead, shared: Option<RawString<'a>>, woken: &Woken) -> Self {
         match shared {
             Some(shared) if shared.get().len() >= SHARE_FROM => {
                 let tail = [br#","shared":"#, shared.get().as_bytes(), b"}}"].concat();
-                Self { head, shared: None, tail: Some(tail.into()) }
+                Self { head, shared: None, tail: Some(woken.share(tail)) }
             }
             _ => Self { head, shared, tail: None },
         }
+    }
+
+    /// The frame for all that are not named: they share it.
+    fn frame_of_all(&self, woken: &Woken) -> TextFrame {
+        let frame = self.frame(RawString::default());
+        if self.tail.is_some() { frame } else { frame.into_shared(|bytes| woken.share(bytes)) }
     }
 
     fn frame(&self, content: RawString<'_>) -> TextFrame {

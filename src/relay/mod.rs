@@ -11,10 +11,17 @@
 //!
 //! The files stand in the order in which they may use each other.
 
+mod account;
 mod answered;
+mod connection_id;
+mod cost;
+mod digest;
 mod outbox;
+mod pressure;
+mod rate;
 mod registry;
 mod session;
+mod woken;
 // The commands, and what they share.
 mod departing;
 mod execute;
@@ -28,15 +35,17 @@ mod attached;
 mod clock;
 mod records;
 
+pub use account::{Account, Count, Taken};
 pub use attached::Attached;
+pub use connection_id::ConnectionId;
+pub use cost::Cost;
 pub use departing::Ending;
-pub use execute::Outcome;
-pub use outbox::{ConnectionId, Woken};
+pub use digest::Accounts;
+pub use pressure::Pressure;
 pub use records::{FORMAT, Record, RestoreError, SessionState};
 pub use registry::{Registry, Stats};
 pub use session::{Relay, Session};
-
-pub use crate::room::Source;
+pub use woken::Woken;
 
 #[cfg(test)]
 mod tests;

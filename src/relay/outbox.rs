@@ -1,17 +1,12 @@
 //! What waits for one session, and where it goes.
 
+use super::account::{Place, Taken};
 use super::answered::Answered;
+use super::connection_id::ConnectionId;
+use super::woken::Woken;
 use crate::protocol::codes::CloseReason;
 use crate::room::{Millis, Window};
 use crate::secret::Tag;
-
-/// Names a connection to the threads that write.
-pub type ConnectionId = u64;
-
-/// The connections for which something waits since a call. The caller passes them to the threads that write for them.
-///
-/// A connection is named once until its thread has looked ([`Attached::take`](super::Attached::take)).
-pub type Woken = Vec<ConnectionId>;
 
 /// How a push ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +26,17 @@ pub(super) enum Line {
     Ended,
 }
 
+/// Bytes of a session that has nothing to do, its places in the registry included.
+const SESSION_BYTES: usize = 1_024;
+/// A difference of less than this many bytes, or a sixteenth of what is charged, is not worth an atomic operation.
+const WORTH_SETTLING: usize = 1_024;
+
+/// A session's place at the account of its address.
+pub(super) struct Seat {
+    pub(super) place: Place,
+    pub(super) _taken: Taken,
+}
+
 /// The outgoing side of a session.
 pub(super) struct Outbox {
     pub(super) window: Window,
@@ -40,8 +46,12 @@ pub(super) struct Outbox {
     pub(super) woken: bool,
     /// The connection is to be closed for this reason.
     pub(super) closing: Option<CloseReason>,
-    /// Bytes of this window in the relay's account of all windows.
-    pub(super) accounted: usize,
+    /// The account that pays; `None` once the session has ended.
+    seat: Option<Seat>,
+    /// Bytes that are charged to it.
+    charged: usize,
+    /// Bytes of the connection's own buffers.
+    pub(super) buffers: usize,
     /// The tag of the token that resumes this session, once the client asked for it.
     pub(super) token: Option<Tag>,
     /// The tag of the token in its connection's `hello`, until the client asks.
@@ -51,8 +61,67 @@ pub(super) struct Outbox {
 impl Outbox {
     pub(super) fn new(window: Window, line: Line) -> Self {
         let answered = Answered::default();
-        Self { window, answered, line, woken: false, closing: None, accounted: 0, token: None, offered: None }
+        Self {
+            window,
+            answered,
+            line,
+            woken: false,
+            closing: None,
+            token: None,
+            offered: None,
+            seat: None,
+            charged: 0,
+            buffers: 0,
+        }
     }
+
+    // ---- what is paid for it ----
+
+    /// Bytes that the session holds.
+    fn held(&self) -> usize {
+        SESSION_BYTES + self.window.memory() + self.buffers
+    }
+
+    /// Bytes that are charged to its account.
+    pub(super) fn charged(&self) -> usize {
+        self.charged
+    }
+
+    /// Moves everything to another account.
+    pub(super) fn seat_at(&mut self, seat: Seat) {
+        self.leave_seat();
+        self.seat = Some(seat);
+        self.settle_wholly();
+    }
+
+    /// Nothing is charged any more.
+    pub(super) fn leave_seat(&mut self) {
+        if let Some(seat) = self.seat.take() {
+            seat.place.account().subtract(std::mem::take(&mut self.charged));
+        }
+    }
+
+    /// Brings what is charged up to date, if it differs by much.
+    pub(super) fn settle(&mut self) {
+        if self.held().abs_diff(self.charged) >= WORTH_SETTLING.max(self.charged / 16) {
+            self.settle_wholly();
+        }
+    }
+
+    /// Brings what is charged up to date.
+    pub(super) fn settle_wholly(&mut self) {
+        let held = self.held();
+        if let Some(seat) = &self.seat {
+            let account = seat.place.account();
+            match held >= self.charged {
+                true => account.add(held - self.charged),
+                false => account.subtract(self.charged - held),
+            }
+            self.charged = held;
+        }
+    }
+
+    // ---- its connection ----
 
     /// Why `connection` is to be closed, if it is. A session that moved to another connection closes the old one.
     pub(super) fn closing_of(&self, connection: ConnectionId) -> Option<CloseReason> {

@@ -9,13 +9,15 @@ use std::sync::atomic::Ordering;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::account::Count;
 use super::answered::{Answered, AnsweredState};
-use super::outbox::{Line, Outbox, Woken};
+use super::outbox::{Line, Outbox};
 use super::registry::Handle;
 use super::session::{Membership, Relay, Session};
+use super::woken::Woken;
 use crate::protocol::codes::LeaveReason;
 use crate::protocol::limits::Limits;
-use crate::room::{MemberState, Millis, RoomState, Source, WindowState};
+use crate::room::{MemberState, Millis, RoomState, WindowState};
 use crate::secret::{Tag, TagKey};
 use crate::sync::lock;
 
@@ -170,11 +172,11 @@ impl Relay {
         let members: Vec<_> =
             room.members().map(|(user, member)| (user, member.handle.0.clone(), member.username.clone())).collect();
         self.members.fetch_add(members.len(), Ordering::AcqRel);
-        let cell = self.reopen_room(id, room);
+        let cell = self.open_room(id, room, self.accounts.local().take_over(Count::Rooms));
         self.schedule_room(id, next_expiry);
         for (user, session, username) in members {
             // The members of ended sessions are dismissed when everything is here.
-            let _ended = session.add_membership(Membership::new(id, user, cell.clone(), &username));
+            let _ended = session.add_membership(Membership::new(id, user, cell.clone(), &username, None));
         }
         Some(())
     }
@@ -215,8 +217,8 @@ impl Session {
         let mut outbox = Outbox::new(window.into_window()?, line);
         outbox.answered = Answered::restore(answered);
         outbox.token = Some(token);
-        let session = Self::open(relay, id, Source::default(), outbox);
-        session.account(&mut lock(&session.outbox));
+        let taken = relay.accounts.local().take_over(Count::Sessions);
+        let session = Self::open(relay, id, outbox, taken);
         session.set_away(Some(relay.now()));
         relay.file_token(token, session.clone());
         relay.send_away(id, session, until);

@@ -3,12 +3,16 @@
 //! It knows nothing of what a session is (`S`).
 
 use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use foldhash::fast::RandomState;
 
+use super::account::{Account, Charge, Taken};
+use super::digest::Accounts;
+use super::pressure::DROPPED_HERE;
 use crate::protocol::ids::RoomId;
 use crate::protocol::limits::Limits;
 use crate::room::{Bounds, Millis, Room};
@@ -24,20 +28,51 @@ impl<S> PartialEq for Handle<S> {
     }
 }
 
+/// Bytes of a room that has neither keys nor members, its places in the registry included.
+pub(super) const ROOM_BYTES: usize = 1_024;
+/// Bytes of a join key.
+pub(super) const KEY_BYTES: usize = 128;
+
 /// A room behind its lock; `None` once it has ended.
 pub(super) struct RoomCell<S> {
     pub(super) room: Mutex<Option<Room<Handle<S>>>>,
+    /// What the address that created the room pays for it; given back when the room ends.
+    pub(super) paid: Mutex<Option<RoomAccount>>,
+}
+
+impl<S> RoomCell<S> {
+    /// Whether the account that pays for the room may have `bytes` more.
+    pub(super) fn has_room_for(&self, bytes: usize) -> bool {
+        lock(&self.paid).as_ref().is_none_or(|paid| paid.charge.account().has_room_for(bytes))
+    }
+
+    /// Nothing is paid any more: the room has ended.
+    pub(super) fn give_back(&self) {
+        drop(lock(&self.paid).take());
+    }
+
+    /// Brings what is paid for the room up to date. Its lock is held.
+    pub(super) fn charge(&self, room: &Room<Handle<S>>) {
+        if let Some(paid) = lock(&self.paid).as_mut() {
+            paid.charge.set(room_bytes(room));
+        }
+    }
+}
+
+/// Bytes of a room without its members.
+pub(super) fn room_bytes<S>(room: &Room<Handle<S>>) -> usize {
+    ROOM_BYTES + room.keys.len() * KEY_BYTES
+}
+
+/// A room at the account of the address that created it.
+pub(super) struct RoomAccount {
+    pub(super) _taken: Taken,
+    pub(super) charge: Charge,
 }
 
 /// Boxed, so that removing an entry frees the id and the allocator wipes it. A map does not clear the slots of removed keys.
 type FiledId = Box<RoomId>;
 type Rooms<S> = HashMap<FiledId, Arc<RoomCell<S>>, RandomState>;
-
-fn file<S>(rooms: &mut Rooms<S>, id: RoomId, room: Room<Handle<S>>) -> Arc<RoomCell<S>> {
-    let cell = Arc::new(RoomCell { room: Mutex::new(Some(room)) });
-    rooms.insert(Box::new(id), cell.clone());
-    cell
-}
 
 /// What a moment of the clock can end.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -71,6 +106,7 @@ pub struct Registry<S> {
     pub(super) limits: Limits,
     pub(super) notice: String,
     pub(super) tags: TagKey,
+    pub(super) accounts: Arc<Accounts>,
     started: Instant,
     // Under their locks.
     rooms: Mutex<Rooms<S>>,
@@ -80,7 +116,6 @@ pub struct Registry<S> {
     pub(super) next_session: AtomicU64,
     pub(super) members: AtomicUsize,
     pub(super) open_sessions: AtomicUsize,
-    pub(super) window_bytes: AtomicUsize,
     stopping: AtomicBool,
     taken_over: AtomicBool,
     /// Rings when something becomes due earlier than anything before.
@@ -98,8 +133,8 @@ pub struct Stats {
     pub sessions: usize,
     /// Of these, sessions whose connection ended and may come back.
     pub away: usize,
-    /// Bytes in the windows of resumable sessions.
-    pub window_bytes: usize,
+    /// Bytes that clients make the server hold.
+    pub memory_bytes: usize,
     /// Entries of the schedule of what expires.
     pub scheduled: usize,
 }
@@ -111,7 +146,9 @@ impl<S> Registry<S> {
     }
 
     pub(super) fn with_tags(limits: Limits, notice: String, tags: TagKey) -> Arc<Self> {
+        let accounts = Arc::new(Accounts::new(&limits));
         Arc::new(Self {
+            accounts,
             limits,
             notice,
             tags,
@@ -122,7 +159,6 @@ impl<S> Registry<S> {
             next_session: AtomicU64::new(0),
             members: AtomicUsize::new(0),
             open_sessions: AtomicUsize::new(0),
-            window_bytes: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
             taken_over: AtomicBool::new(false),
             earlier: tokio::sync::Notify::new(),
@@ -134,9 +170,24 @@ impl<S> Registry<S> {
         &self.limits
     }
 
+    /// The accounts of its clients' addresses.
+    pub fn accounts(&self) -> &Arc<Accounts> {
+        &self.accounts
+    }
+
+    /// The account of a new connection from this address.
+    pub fn account_of(&self, address: IpAddr) -> Arc<Account> {
+        self.accounts.of(address, self.now())
+    }
+
     /// Milliseconds since this relay was made.
     pub fn now(&self) -> Millis {
         self.started.elapsed().as_millis() as Millis
+    }
+
+    /// What [`Registry::now`] was at another moment.
+    pub fn time_of(&self, moment: Instant) -> Millis {
+        moment.saturating_duration_since(self.started).as_millis() as Millis
     }
 
     /// What is held now.
@@ -147,7 +198,7 @@ impl<S> Registry<S> {
             members: self.members.load(Ordering::Acquire),
             sessions: self.open_sessions.load(Ordering::Acquire),
             away,
-            window_bytes: self.window_bytes.load(Ordering::Acquire),
+            memory_bytes: self.accounts.root().held(),
             scheduled: lock(&self.schedule).by_time.len(),
         }
     }
@@ -165,18 +216,15 @@ impl<S> Registry<S> {
         Bounds { bytes: self.limits.queue_bytes as usize, events: self.limits.queue_events as usize }
     }
 
-    /// Whether all windows together hold more than they may.
-    pub(super) fn windows_exceed(&self) -> bool {
-        self.window_bytes.load(Ordering::Acquire) as u64 > self.limits.windows_bytes
-    }
-
-    /// What every resumable session may hold if all hold the same, in bytes.
-    pub(super) fn window_share(&self) -> u64 {
-        self.limits.windows_bytes / (lock(&self.sessions).by_token.len() as u64).max(1)
-    }
-
     pub(super) fn window_bounds(&self) -> Bounds {
         Bounds { bytes: self.limits.window_bytes as usize, events: self.limits.window_events as usize }
+    }
+
+    /// Drops what `bytes` are about; much of it on the warden's thread.
+    pub(super) fn discard(&self, bytes: usize, garbage: impl Send + 'static) {
+        if bytes > DROPPED_HERE {
+            self.accounts.pressure().discard(Box::new(garbage));
+        }
     }
 
     // ---- rooms ----
@@ -185,18 +233,13 @@ impl<S> Registry<S> {
         lock(&self.rooms).get(id).cloned()
     }
 
-    /// Files a new room, unless the server is full.
-    pub(super) fn open_room(&self, id: RoomId, room: Room<Handle<S>>) -> Option<Arc<RoomCell<S>>> {
-        let mut rooms = lock(&self.rooms);
-        if rooms.len() as u64 >= self.limits.rooms {
-            return None;
-        }
-        Some(file(&mut rooms, id, room))
-    }
-
-    /// Files a room of the process before: it stays, even where the bounds are lower here.
-    pub(super) fn reopen_room(&self, id: RoomId, room: Room<Handle<S>>) -> Arc<RoomCell<S>> {
-        file(&mut lock(&self.rooms), id, room)
+    /// Files a new room.
+    pub(super) fn open_room(&self, id: RoomId, room: Room<Handle<S>>, taken: Taken) -> Arc<RoomCell<S>> {
+        let charge = taken.account().charge(room_bytes(&room));
+        let paid = Mutex::new(Some(RoomAccount { _taken: taken, charge }));
+        let cell = Arc::new(RoomCell { room: Mutex::new(Some(room)), paid });
+        lock(&self.rooms).insert(Box::new(id), cell.clone());
+        cell
     }
 
     /// Forgets a room that ended.

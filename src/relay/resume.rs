@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
-use super::outbox::{ConnectionId, Line, Woken};
+use super::account::Count;
+use super::connection_id::ConnectionId;
+use super::cost::Cost;
+use super::outbox::Line;
 use super::session::{Relay, Session};
+use super::woken::Woken;
 use crate::protocol::codes::ErrorCode;
 use crate::protocol::command::{Ack, Resume};
 use crate::protocol::event::{Acked, Event, Resumed};
 use crate::protocol::frame::TextFrame;
-use crate::room::{Kind, Source};
+use crate::room::Kind;
 use crate::secret::{Tag, Token};
 use crate::sync::lock;
 
@@ -17,7 +21,6 @@ pub(super) struct Here {
     pub(super) connection: ConnectionId,
     /// The tag of the token in its `hello`.
     pub(super) token: Tag,
-    pub(super) source: Source,
 }
 
 impl Relay {
@@ -48,6 +51,8 @@ impl Relay {
                 self.file_token(tag, session.clone());
                 return Err(ErrorCode::BadRequest);
             }
+            woken.cost(Cost::RESUME);
+            woken.cost(Cost::bytes(outbox.window.bytes()));
             outbox.answered.forget(last_seq);
             outbox.answered.resumed();
             let resumed = Event::Resumed(Resumed { seq: last_seq });
@@ -63,8 +68,9 @@ impl Relay {
             outbox.woken = true;
             woken.push(here.connection);
             session.set_away(None);
-            session.set_source(here.source);
-            session.account(outbox);
+            if let Some(account) = woken.payer() {
+                session.move_to(outbox, account.take_over(Count::Sessions));
+            }
             *serves = here.connection;
             self.file_token(here.token, session.clone());
         }

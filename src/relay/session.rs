@@ -2,16 +2,19 @@
 //! the connection.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
-use super::answered::Answered;
-use super::outbox::{ConnectionId, Fate, Line, Outbox, Woken};
+use super::account::{Charge, Part, Taken};
+use super::connection_id::ConnectionId;
+use super::cost::Cost;
+use super::outbox::{Fate, Line, Outbox, Seat};
 use super::registry::{Handle, Registry, RoomCell};
+use super::woken::Woken;
 use crate::protocol::codes::{CloseReason, GapReason};
 use crate::protocol::event::{Event, Gap, MessageHead};
 use crate::protocol::frame::TextFrame;
 use crate::protocol::ids::{RoomId, UserId};
-use crate::room::{Bounds, Delivery, Kind, Millis, Room, Scope, Source, Window};
+use crate::room::{Delivery, Kind, Millis, Room, Scope, Source, Window};
 use crate::sync::lock;
 
 /// The shared state of a running server.
@@ -53,6 +56,22 @@ pub(super) struct Acting {
     pub(super) user: UserId,
     pub(super) cell: Arc<SharedCell>,
     pub(super) head: MessageHead,
+    /// What is paid for the member.
+    charge: Mutex<Option<Charge>>,
+}
+
+impl Acting {
+    /// Whether the account that pays for the member may have `bytes` more.
+    pub(super) fn has_room_for(&self, bytes: usize) -> bool {
+        lock(&self.charge).as_ref().is_none_or(|charge| charge.account().has_room_for(bytes))
+    }
+
+    /// Changes what is paid for the member.
+    pub(super) fn charge(&self, bytes: usize) {
+        if let Some(charge) = lock(&self.charge).as_mut() {
+            charge.set(bytes);
+        }
+    }
 }
 
 impl Acting {
@@ -62,31 +81,42 @@ impl Acting {
 }
 
 impl Membership {
-    pub(super) fn new(room_id: RoomId, user: UserId, cell: Arc<SharedCell>, username: &str) -> Self {
+    pub(super) fn new(
+        room_id: RoomId,
+        user: UserId,
+        cell: Arc<SharedCell>,
+        username: &str,
+        charge: Option<Charge>,
+    ) -> Self {
         let head = MessageHead::new(room_id, user, username);
-        Self { room_id, acting: Arc::new(Acting { room_id, user, cell, head }) }
+        let charge = Mutex::new(charge);
+        Self { room_id, acting: Arc::new(Acting { room_id, user, cell, head, charge }) }
     }
 }
 
 impl Session {
     /// A session with no rooms. It counts among the relay's sessions until it ends.
-    pub(super) fn open(relay: &Arc<Relay>, id: u64, source: Source, outbox: Outbox) -> Arc<Self> {
+    pub(super) fn open(relay: &Arc<Relay>, id: u64, outbox: Outbox, taken: Taken) -> Arc<Self> {
         relay.open_sessions.fetch_add(1, Ordering::AcqRel);
-        Self::with(relay, id, source, outbox, Some(Vec::new()))
+        let session = Self::with(relay, id, outbox, Some(Vec::new()));
+        session.move_to(&mut lock(&session.outbox), taken);
+        session
     }
 
     /// A session that has ended, in the place of one that did not come along from the process before.
     pub(super) fn ended(relay: &Arc<Relay>, id: u64) -> Arc<Self> {
-        Self::with(relay, id, Source::default(), Outbox::new(Window::default(), Line::Ended), None)
+        Self::with(relay, id, Outbox::new(Window::default(), Line::Ended), None)
     }
 
-    fn with(
-        relay: &Arc<Relay>,
-        id: u64,
-        source: Source,
-        outbox: Outbox,
-        memberships: Option<Vec<Membership>>,
-    ) -> Arc<Self> {
+    /// Charges the session to another account: that of the address from which its connection comes now.
+    pub(super) fn move_to(self: &Arc<Self>, outbox: &mut Outbox, taken: Taken) {
+        let part: Weak<Self> = Arc::downgrade(self);
+        let place = taken.account().file(part);
+        self.source.store(taken.account().source().0, Ordering::Relaxed);
+        outbox.seat_at(Seat { place, _taken: taken });
+    }
+
+    fn with(relay: &Arc<Relay>, id: u64, outbox: Outbox, memberships: Option<Vec<Membership>>) -> Arc<Self> {
         let serves = match outbox.line {
             Line::Connected(connection) => connection,
             Line::Away { .. } | Line::Ended => ConnectionId::default(),
@@ -96,7 +126,7 @@ impl Session {
             relay: relay.clone(),
             serves: Mutex::new(serves),
             outbox: Mutex::new(outbox),
-            source: AtomicU64::new(source.0),
+            source: AtomicU64::default(),
             away_since: AtomicU64::new(HERE),
             memberships: Mutex::new(memberships),
         })
@@ -109,10 +139,6 @@ impl Session {
     /// The account that pays for what the session sends: that of its latest connection.
     pub(super) fn source(&self) -> Source {
         Source(self.source.load(Ordering::Relaxed))
-    }
-
-    pub(super) fn set_source(&self, source: Source) {
-        self.source.store(source.0, Ordering::Relaxed);
     }
 
     /// When its connection ended, if it is away.
@@ -198,12 +224,15 @@ impl Session {
         if matches!(outbox.line, Line::Ended) || self.relay.is_taken_over() {
             return Fate::Lost;
         }
+        woken.cost(Cost::RECIPIENT);
         outbox.window.push(frame, kind);
-        self.keep_bounds(outbox, kind, woken)
+        self.keep_bounds(outbox, woken)
     }
 
     pub(super) fn push_event(&self, event: &Event, id: Option<&str>, woken: &mut Woken) {
-        self.push(TextFrame::text(&event.to_json(id)), Kind::Firm, woken);
+        let frame = TextFrame::text(&event.to_json(id));
+        woken.cost(Cost::bytes(frame.len()));
+        self.push(frame, Kind::Firm, woken);
     }
 
     pub(super) fn push_unnumbered(&self, event: &Event, id: Option<&str>, woken: &mut Woken) {
@@ -212,11 +241,11 @@ impl Session {
             return;
         }
         outbox.window.push_unnumbered(TextFrame::text(&event.to_json(id)));
-        self.keep_bounds(&mut outbox, Kind::Firm, woken);
+        self.keep_bounds(&mut outbox, woken);
     }
 
     /// After an event was added: wakes the writer and enforces the bounds. Returns what became of the event.
-    fn keep_bounds(&self, outbox: &mut Outbox, kind: Kind, woken: &mut Woken) -> Fate {
+    fn keep_bounds(&self, outbox: &mut Outbox, woken: &mut Woken) -> Fate {
         let away = matches!(outbox.line, Line::Away { .. });
         if !away && outbox.window.waits_beyond(self.relay.queue_bounds()) {
             outbox.close(CloseReason::SlowReader, woken);
@@ -229,22 +258,20 @@ impl Session {
         let mut fate = if away || outbox.closing.is_some() { Fate::Held } else { Fate::Reached };
         if outbox.window.retains() {
             let scope = if fate == Fate::Reached { Scope::Written } else { Scope::All };
-            let emptied = self.keep_window(outbox, scope, woken);
-            if matches!(outbox.line, Line::Ended) || emptied && matches!(kind, Kind::Message(_)) && scope == Scope::All
-            {
+            self.keep_window(outbox, scope, woken);
+            if matches!(outbox.line, Line::Ended) {
                 fate = Fate::Lost;
             }
         }
+        outbox.settle();
         outbox.wake(woken);
         fate
     }
 
-    /// Enforces the bounds of one window and of all windows together: drops messages, and compacts joins and leaves if nobody
-    /// reads the window now. A session whose own answers exceed the bounds has to end. Returns whether all messages were
-    /// dropped.
-    pub(super) fn keep_window(&self, outbox: &mut Outbox, scope: Scope, woken: &mut Woken) -> bool {
-        let relay = &self.relay;
-        let bounds = relay.window_bounds();
+    /// Enforces the bounds of the window: drops messages, and compacts joins and leaves if nobody reads the window now. A
+    /// session whose own answers exceed the bounds has to end.
+    pub(super) fn keep_window(&self, outbox: &mut Outbox, scope: Scope, woken: &mut Woken) {
+        let bounds = self.relay.window_bounds();
         if scope == Scope::All {
             outbox.window.compact(false);
         }
@@ -256,26 +283,6 @@ impl Session {
                 self.lose(outbox, woken);
             }
         }
-        self.account(outbox);
-        // A window that has no more than its share loses nothing for what others have. A client that is connected may still
-        // acknowledge, so it may have somewhat more.
-        let spare = if scope == Scope::All { 0 } else { bounds.bytes as u64 / 8 };
-        let exceeds = |outbox: &Outbox| {
-            relay.windows_exceed() && outbox.window.held(scope).0 as u64 > relay.window_share().max(spare)
-        };
-        if !exceeds(outbox) {
-            return false;
-        }
-        let none = Bounds { bytes: 0, events: usize::MAX };
-        outbox.window.keep_within(none, GapReason::Memory, scope);
-        if scope == Scope::All {
-            outbox.window.compact(true);
-        }
-        self.account(outbox);
-        if exceeds(outbox) {
-            self.lose(outbox, woken);
-        }
-        true
     }
 
     /// This session has lost events that may not be lost, so it must end. If it is away, the clock ends it (the caller may
@@ -289,29 +296,15 @@ impl Session {
         outbox.line = Line::Ended;
     }
 
-    /// Brings the relay's account of window bytes up to date.
+    /// Brings what is charged to the session's account up to date.
     pub(super) fn account(&self, outbox: &mut Outbox) {
-        let held = if outbox.window.retains() { outbox.window.bytes() } else { 0 };
-        let account = &self.relay.window_bytes;
-        if held >= outbox.accounted {
-            account.fetch_add(held - outbox.accounted, Ordering::AcqRel);
-        } else {
-            account.fetch_sub(outbox.accounted - held, Ordering::AcqRel);
-        }
-        outbox.accounted = held;
+        outbox.settle();
         self.check(outbox);
     }
 
     /// The invariants of a session, in debug builds.
     pub(super) fn check(&self, outbox: &Outbox) {
         let ended = matches!(outbox.line, Line::Ended);
-        debug_assert!(
-            outbox.accounted == 0 || outbox.accounted == outbox.window.bytes(),
-            "session {}: {} bytes are accounted for, {} are held",
-            self.id,
-            outbox.accounted,
-            outbox.window.bytes()
-        );
         debug_assert!(
             ended || outbox.token.is_none() || outbox.window.retains(),
             "session {} can be resumed and keeps nothing",
@@ -339,6 +332,7 @@ impl Session {
             return Err(reason);
         }
         outbox.woken = false;
+        let mut more = false;
         while let Some(delivery) = outbox.window.take() {
             let frame = match delivery {
                 Delivery::Frame(frame) => frame,
@@ -347,10 +341,19 @@ impl Session {
                 }
             };
             if !write(frame) {
-                return Ok(true);
+                more = true;
+                break;
             }
         }
-        Ok(false)
+        outbox.settle();
+        Ok(more)
+    }
+
+    /// The connection's own buffers take this many bytes now.
+    pub(super) fn hold_buffers(&self, bytes: usize) {
+        let mut outbox = lock(&self.outbox);
+        outbox.buffers = bytes;
+        outbox.settle();
     }
 
     /// Why the connection is to be closed, if it is.
@@ -364,13 +367,38 @@ impl Session {
             let mut guard = lock(&self.outbox);
             let outbox = &mut *guard;
             outbox.line = Line::Ended;
-            outbox.window = Window::default();
-            outbox.answered = Answered::default();
-            self.account(outbox);
+            let garbage = (std::mem::take(&mut outbox.window), std::mem::take(&mut outbox.answered));
+            outbox.leave_seat();
+            self.relay.discard(garbage.0.memory(), garbage);
             outbox.token.take()
         };
         if let Some(tag) = token {
             self.relay.drop_token(&tag);
         }
+    }
+}
+
+impl Part for Session {
+    fn held(&self) -> usize {
+        lock(&self.outbox).charged()
+    }
+
+    fn shrink_to(&self, level: usize, closing: &mut Vec<ConnectionId>) {
+        let mut woken = Woken::new();
+        let mut guard = lock(&self.outbox);
+        let outbox = &mut *guard;
+        let beside = outbox.charged().saturating_sub(outbox.window.memory());
+        let dropped = outbox.window.shrink_to(level.saturating_sub(beside), GapReason::Memory);
+        if matches!(outbox.line, Line::Away { .. }) && outbox.window.memory() > level.saturating_sub(beside) {
+            outbox.window.compact(true);
+        }
+        self.relay.discard(dropped.bytes, dropped);
+        outbox.settle_wholly();
+        if outbox.charged() > level {
+            // What is left may not be dropped: a client that does not read its answers, or does not acknowledge them.
+            self.lose(outbox, &mut woken);
+        }
+        drop(guard);
+        closing.extend(woken.connections());
     }
 }

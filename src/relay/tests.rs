@@ -1,6 +1,7 @@
 //! The relay without sockets: sessions are served by the tests themselves.
 
 mod bounds;
+mod memory;
 mod model;
 mod order;
 mod rest;

@@ -12,7 +12,7 @@ mod window;
 pub use keys::{JoinKeys, KeyLife};
 pub use members::{Admission, Aftermath, Member, Newcomer, Refusal, Room, RoomOptions, Shown, WayIn};
 pub use state::{FrameState, KeyState, MemberState, RoomState, WindowState};
-pub use window::{Bounds, Change, Delivery, Kind, Origin, OutOfRange, Scope, Source, Window};
+pub use window::{Bounds, Change, Delivery, Dropped, Kind, Origin, OutOfRange, Scope, Source, Window};
 
 /// Milliseconds since the server's start.
 pub type Millis = u64;

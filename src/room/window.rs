@@ -72,6 +72,13 @@ pub enum Scope {
     Written,
 }
 
+/// Messages that a window dropped.
+pub struct Dropped {
+    /// Bytes that are freed when this is dropped.
+    pub bytes: usize,
+    _entries: Vec<Entry>,
+}
+
 /// Something to write.
 #[derive(Clone, Debug)]
 pub enum Delivery {
@@ -119,6 +126,14 @@ impl Entry {
         }
     }
 
+    /// Bytes that are this window's alone, as the allocator counts them. What recipients share is charged to its sender.
+    fn owned(&self) -> usize {
+        match self {
+            Self::Event { frame, .. } | Self::Unnumbered(frame) => allocated(frame.own_len()),
+            Self::Mark(_) | Self::Gap { .. } => 0,
+        }
+    }
+
     /// 1 for a message, which may be dropped.
     fn messages(&self) -> usize {
         usize::from(self.origin().is_some())
@@ -139,6 +154,11 @@ impl Entry {
             _ => None,
         }
     }
+}
+
+/// What the allocator takes for a buffer of this many bytes: it rounds up to 16 and keeps 16 of its own.
+fn allocated(bytes: usize) -> usize {
+    if bytes == 0 { 0 } else { bytes.next_multiple_of(16) + 16 }
 }
 
 /// Entries for which an empty window keeps its memory: a trickle of messages should not allocate each time.
@@ -170,6 +190,8 @@ pub struct Window {
     taken_messages: usize,
     bytes: usize,
     untaken_bytes: usize,
+    /// Bytes of frames that are this window's alone, as the allocator counts them.
+    owned: usize,
     retain: bool,
     /// The rooms of which there are changes or marks among the entries.
     changes: Vec<RoomChanges>,
@@ -199,6 +221,11 @@ impl Window {
     /// Bytes of all frames held.
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Bytes of memory that belong to this window alone.
+    pub fn memory(&self) -> usize {
+        self.owned + self.entries.capacity() * size_of::<Entry>()
     }
 
     /// Whether what waits to be written exceeds the bounds.
@@ -246,6 +273,7 @@ impl Window {
         self.last += entry.count();
         self.bytes += entry.bytes();
         self.untaken_bytes += entry.bytes();
+        self.owned += entry.owned();
         self.messages += entry.messages();
         self.note_change(&entry);
         self.entries.push_back(entry);
@@ -320,6 +348,7 @@ impl Window {
         self.bytes -= bytes;
         self.messages -= messages;
         let entry = self.entries.pop_front()?;
+        self.owned -= entry.owned();
         self.note_gone(&entry);
         self.release_idle_memory();
         self.check();
@@ -363,6 +392,7 @@ impl Window {
                 break;
             }
             self.bytes -= entry.bytes();
+            self.owned -= entry.owned();
             self.messages -= entry.messages();
             self.taken_messages -= entry.messages();
             self.before = end;
@@ -387,6 +417,7 @@ impl Window {
         self.acknowledge(seq)?;
         self.entries.retain(|entry| !matches!(entry, Entry::Unnumbered(_)));
         self.bytes = self.entries.iter().map(Entry::bytes).sum();
+        self.owned = self.entries.iter().map(Entry::owned).sum();
         self.untaken_bytes = self.bytes;
         self.taken = 0;
         self.taken_messages = 0;
@@ -399,6 +430,7 @@ impl Window {
     pub fn push_unnumbered_first(&mut self, frame: TextFrame) {
         self.bytes += frame.len();
         self.untaken_bytes += frame.len();
+        self.owned += allocated(frame.own_len());
         self.entries.insert(self.taken, Entry::Unnumbered(frame));
         self.check();
     }
@@ -433,10 +465,29 @@ impl Window {
         }
     }
 
-    /// Drops messages that together weigh at least `excess`, or all of them.
-    fn drop_messages(&mut self, excess: usize, weight: fn(&Entry) -> usize, reason: GapReason, scope: Scope) {
+    /// Drops messages until the window's own memory is at most `memory` bytes, with a quarter to spare; the source that has most
+    /// loses first. Returns what was dropped: to free much takes time.
+    pub fn shrink_to(&mut self, memory: usize, reason: GapReason) -> Dropped {
+        let before = self.memory();
+        let mut dropped = Vec::new();
+        if before > memory {
+            dropped = self.drop_messages(before - (memory - memory / 4), Entry::owned, reason, Scope::All);
+            self.check();
+        }
+        Dropped { bytes: before.saturating_sub(self.memory()), _entries: dropped }
+    }
+
+    /// Drops messages that together weigh at least `excess`, or all of them, and returns them.
+    fn drop_messages(
+        &mut self,
+        excess: usize,
+        weight: fn(&Entry) -> usize,
+        reason: GapReason,
+        scope: Scope,
+    ) -> Vec<Entry> {
+        let mut dropped = Vec::new();
         if self.droppable(scope) == 0 {
-            return;
+            return dropped;
         }
         let within = match scope {
             Scope::All => self.entries.len(),
@@ -456,11 +507,13 @@ impl Window {
             match left {
                 Some(left) if *left > 0 => {
                     *left = left.saturating_sub(weight(&entry));
+                    dropped.push(entry);
                     Entry::Gap { count: 1, reason }
                 }
                 _ => entry,
             }
         });
+        dropped
     }
 
     /// Changes every entry, in order, and counts anew. Neighbouring gaps become one.
@@ -570,6 +623,7 @@ impl Window {
         assert_eq!(self.last, self.before + sum(0, len, Entry::count), "number of the last event");
         assert_eq!(self.last_taken, self.before + sum(0, self.taken, Entry::count), "number of the last event taken");
         assert_eq!(self.bytes as u64, sum(0, len, bytes), "bytes");
+        assert_eq!(self.owned as u64, sum(0, len, |entry| entry.owned() as u64), "own bytes");
         assert_eq!(self.untaken_bytes as u64, sum(self.taken, len, bytes), "bytes that wait");
         assert_eq!(self.messages as u64, sum(0, len, messages), "messages");
         assert_eq!(self.taken_messages as u64, sum(0, self.taken, messages), "messages that were taken");

@@ -3,6 +3,8 @@
 
 #[cfg(feature = "server")]
 pub mod hardening;
+#[cfg(feature = "server")]
+pub mod heap;
 #[cfg_attr(not(target_os = "linux"), path = "boxed.rs")]
 mod locked;
 mod token;

@@ -119,10 +119,15 @@ impl TagKey {
 
     /// The tag of a token.
     pub fn tag(&self, token: &Token) -> Tag {
+        self.tag_of(token.0.expose())
+    }
+
+    /// The tag of anything else that is filed under a key of its own.
+    pub fn tag_of(&self, name: &[u8]) -> Tag {
         // The prepared key is made for each tag, under a microsecond, so that it lies in ordinary memory no longer than
         // that.
         let key = hmac::Key::new(hmac::HMAC_SHA256, self.seed());
-        let digest = hmac::sign(&key, token.0.expose());
+        let digest = hmac::sign(&key, name);
         let mut tag = [0; 16];
         tag.copy_from_slice(&digest.as_ref()[..16]);
         Tag(tag)

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use super::admission::{Permit, Verdict};
+use super::admission::{Permit, Refused, Verdict};
 use super::adopt::Door;
 use super::complaint::Complaint;
 use super::http;
@@ -43,8 +43,8 @@ impl Acceptor {
                 Ok((stream, peer)) => {
                     let acceptor = self.clone();
                     match self.door.admission.admit(peer.ip()) {
-                        Verdict::Admitted(permit) => drop(tokio::spawn(acceptor.set_up(stream, permit, false))),
-                        Verdict::Refused(permit) => drop(tokio::spawn(acceptor.set_up(stream, permit, true))),
+                        Verdict::Admitted(permit) => drop(tokio::spawn(acceptor.set_up(stream, Ok(permit)))),
+                        Verdict::Refused(refused) => drop(tokio::spawn(acceptor.set_up(stream, Err(refused)))),
                         Verdict::Dropped => {}
                     }
                 }
@@ -58,22 +58,26 @@ impl Acceptor {
         }
     }
 
-    async fn set_up(self: Arc<Self>, stream: TcpStream, permit: Permit, refused: bool) {
+    async fn set_up(self: Arc<Self>, stream: TcpStream, admitted: Result<Permit, Refused>) {
         let deadline = Instant::now() + self.door.set_up;
         // Whatever went wrong with a stranger's connection is the stranger's; it simply ends.
-        let _ = tokio::time::timeout_at(deadline.into(), self.serve(stream, permit, refused, deadline)).await;
+        let _ = tokio::time::timeout_at(deadline.into(), self.serve(stream, admitted, deadline)).await;
     }
 
-    async fn serve(&self, stream: TcpStream, permit: Permit, refused: bool, deadline: Instant) -> io::Result<()> {
+    async fn serve(&self, stream: TcpStream, admitted: Result<Permit, Refused>, deadline: Instant) -> io::Result<()> {
         stream.set_nodelay(true)?;
         let mut first = [0];
         if stream.peek(&mut first).await? == 1 && first[0].is_ascii_alphabetic() {
             return explain_plaintext(stream).await;
         }
         let stream = self.tls.accept(stream).await?;
-        let place = Mutex::new(Some(permit));
+        let (permit, refused) = match admitted {
+            Ok(permit) => (Some(permit), None),
+            Err(refused) => (None, Some(refused)),
+        };
+        let place = Mutex::new(permit);
         let service = service_fn(|request| {
-            let response = if refused {
+            let response = if refused.is_some() {
                 http::too_many()
             } else {
                 self.door.site.answer(request, |upgraded| {

@@ -17,12 +17,16 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use rustls::{ProtocolVersion, ServerConnection};
+use socket2::SockRef;
 use tokio_rustls::server::TlsStream;
 
 use super::admission::{Admission, Permit, Verdict};
 use super::http::{self, Site};
 use super::mailbox::{Newcomer, WorkersHandle};
 use crate::sync::lock;
+
+/// Bytes that wait in the system for a reader, beside those on their way. What it does not read waits in its session's window, and is charged.
+const UNSENT: u32 = 128 * 1024;
 
 /// Where an upgraded connection enters a running server.
 pub(super) struct Door {
@@ -50,7 +54,11 @@ impl Door {
         // An error before the end of the upgrade concerns the client only.
         let Ok(upgraded) = upgraded.await else { return };
         match take_apart(upgraded) {
-            Ok((stream, tls, read)) => self.workers.adopt(Newcomer { stream, tls, read, permit, deadline }),
+            Ok((stream, tls, read)) => {
+                // Without it the connection works as well, and costs the system more memory.
+                let _ = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT);
+                self.workers.adopt(Newcomer { stream, tls, read, permit, deadline });
+            }
             Err(unfit) => tracing::error!("an upgraded connection was closed: {unfit}"),
         }
     }

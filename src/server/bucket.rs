@@ -3,16 +3,14 @@
 use std::time::{Duration, Instant};
 
 use crate::protocol::limits::Limits;
+use crate::relay::Cost;
 
-/// A bucket of commands (`commands_per_s`, `commands_burst`); may be overdrawn by what a command hands out. The bounds are always the same
+/// A bucket of tokens (`commands_per_s`, `commands_burst`); one command may overdraw it. The bounds are always the same
 /// and come with each call, since there are as many buckets as connections.
 pub(super) struct Bucket {
     level: f64,
     at: Instant,
 }
-
-/// Handing out this many bytes costs as much as a command.
-const BYTES_PER_TOKEN: f64 = 4096.0;
 
 impl Bucket {
     pub(super) fn new(limits: &Limits, now: Instant) -> Self {
@@ -31,12 +29,12 @@ impl Bucket {
         (self.level <= 0.0).then(|| now + Duration::from_secs_f64(((1.0 - self.level) / per_s).max(0.001)))
     }
 
-    /// A command was carried out that handed out this many bytes.
-    pub(super) fn charge(&mut self, bytes_out: usize, limits: &Limits, now: Instant) {
+    /// A command was carried out at this cost.
+    pub(super) fn charge(&mut self, cost: Cost, limits: &Limits, now: Instant) {
         if self.level >= limits.commands_burst as f64 {
             self.at = now;
         }
-        self.level -= 1.0 + bytes_out as f64 / BYTES_PER_TOKEN;
+        self.level -= cost.tokens();
     }
 }
 
@@ -57,7 +55,7 @@ mod tests {
         let mut bucket = Bucket::new(&limits, start);
         for _ in 0..3 {
             assert_eq!(bucket.wait(&limits, start), None);
-            bucket.charge(0, &limits, start);
+            bucket.charge(Cost::COMMAND, &limits, start);
         }
         assert_eq!(bucket.wait(&limits, start), Some(start + Duration::from_millis(100)));
         assert_eq!(bucket.wait(&limits, start + Duration::from_millis(100)), None);
@@ -67,7 +65,9 @@ mod tests {
     fn bytes_overdraw_the_bucket_and_are_waited_for() {
         let (limits, start) = (limits(10, 1), Instant::now());
         let mut bucket = Bucket::new(&limits, start);
-        bucket.charge(9 * 4096, &limits, start);
+        let mut cost = Cost::COMMAND;
+        cost += Cost::bytes(9 * 4096);
+        bucket.charge(cost, &limits, start);
         assert_eq!(bucket.wait(&limits, start), Some(start + Duration::from_secs(1)));
         assert_eq!(bucket.wait(&limits, start + Duration::from_secs(1)), None);
     }
@@ -87,8 +87,10 @@ mod tests {
                 now += Duration::from_millis(ms);
                 match bucket.wait(&limits, now) {
                     None => {
-                        bucket.charge(bytes_out, &limits, now);
-                        last = 1.0 + bytes_out as f64 / BYTES_PER_TOKEN;
+                        let mut cost = Cost::COMMAND;
+                        cost += Cost::bytes(bytes_out);
+                        bucket.charge(cost, &limits, now);
+                        last = cost.tokens();
                         spent += last;
                     }
                     Some(until) => {

@@ -5,7 +5,8 @@
 //! the more the longer the small one took, so that neither starves the other. In itself it reads on before it writes: that is where
 //! many events become one system call.
 
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
 
 /// Reads (of one connection each) in the large lane before everything that then waits is written.
 const READS_TOGETHER: usize = 64;
@@ -35,11 +36,23 @@ pub(super) fn pieces_after(small: usize) -> usize {
     1 + small / SMALL_FOR_A_PIECE
 }
 
-/// Slots of connections that wait to be read or written.
+/// Slots of connections that wait to be read, the connection whose address was served least first.
 #[derive(Default)]
-struct Waiting {
-    to_read: VecDeque<usize>,
-    to_write: VecDeque<usize>,
+struct ByUsage {
+    heap: BinaryHeap<Reverse<(u32, u64, usize)>>,
+    /// Equals wait in the order in which they came.
+    next: u64,
+}
+
+impl ByUsage {
+    fn push(&mut self, usage: u32, slot: usize) {
+        self.heap.push(Reverse((usage, self.next, slot)));
+        self.next += 1;
+    }
+
+    fn pop(&mut self) -> Option<usize> {
+        self.heap.pop().map(|Reverse((_, _, slot))| slot)
+    }
 }
 
 /// A piece of the large lane.
@@ -53,63 +66,83 @@ pub(super) enum Piece {
 /// See the module.
 #[derive(Default)]
 pub(super) struct Lanes {
-    small: Waiting,
-    large: Waiting,
+    small_reads: VecDeque<usize>,
+    small_writes: VecDeque<usize>,
+    /// Reads of the small lane for which the turn was too short.
+    deferred: ByUsage,
+    large_reads: ByUsage,
+    large_writes: VecDeque<usize>,
     /// Reads, or else writes, before the large lane changes over.
     reads_left: usize,
     writes_left: usize,
 }
 
 impl Lanes {
-    fn waiting(&mut self, lane: Lane) -> &mut Waiting {
+    /// Whether nothing waits.
+    pub(super) fn are_empty(&self) -> bool {
+        let reads = self.small_reads.is_empty() && self.deferred.heap.is_empty() && self.large_reads.heap.is_empty();
+        reads && self.small_writes.is_empty() && self.large_writes.is_empty()
+    }
+
+    /// A connection waits to be read. `usage` tells how much its address was served lately.
+    pub(super) fn read(&mut self, lane: Lane, slot: usize, usage: impl FnOnce() -> u32) {
         match lane {
-            Lane::Small => &mut self.small,
-            Lane::Large => &mut self.large,
+            Lane::Small => self.small_reads.push_back(slot),
+            Lane::Large => self.large_reads.push(usage(), slot),
         }
     }
 
-    /// Whether nothing waits.
-    pub(super) fn are_empty(&self) -> bool {
-        [&self.small, &self.large].iter().all(|lane| lane.to_read.is_empty() && lane.to_write.is_empty())
-    }
-
-    pub(super) fn read(&mut self, lane: Lane, slot: usize) {
-        self.waiting(lane).to_read.push_back(slot);
-    }
-
     pub(super) fn write(&mut self, lane: Lane, slot: usize) {
-        self.waiting(lane).to_write.push_back(slot);
+        match lane {
+            Lane::Small => self.small_writes.push_back(slot),
+            Lane::Large => self.large_writes.push_back(slot),
+        }
     }
 
     /// Moves what waits to be read in the small lane behind `slots`.
     pub(super) fn take_small_reads(&mut self, slots: &mut Vec<usize>) {
-        slots.extend(self.small.to_read.drain(..));
+        slots.extend(self.small_reads.drain(..));
     }
 
     /// The same for what waits to be written.
     pub(super) fn take_small_writes(&mut self, slots: &mut Vec<usize>) {
-        slots.extend(self.small.to_write.drain(..));
+        slots.extend(self.small_writes.drain(..));
+    }
+
+    /// The turn was too short for this read of the small lane.
+    pub(super) fn defer(&mut self, slot: usize, usage: u32) {
+        self.deferred.push(usage, slot);
+    }
+
+    /// Whether reads of the small lane were deferred: the server is saturated.
+    pub(super) fn has_deferred(&self) -> bool {
+        !self.deferred.heap.is_empty()
+    }
+
+    /// The next read that was deferred, of the address that was served least.
+    pub(super) fn take_deferred(&mut self) -> Option<usize> {
+        self.deferred.pop()
     }
 
     /// The next piece of the large lane; what is to be written goes behind `slots`.
     pub(super) fn take_large_piece(&mut self, slots: &mut Vec<usize>) -> Option<Piece> {
         if self.reads_left == 0 && self.writes_left == 0 {
-            self.reads_left = READS_TOGETHER.max(self.large.to_read.len());
+            self.reads_left = READS_TOGETHER.max(self.large_reads.heap.len());
         }
         if self.reads_left > 0 {
-            if let Some(slot) = self.large.to_read.pop_front() {
+            if let Some(slot) = self.large_reads.pop() {
                 self.reads_left -= 1;
                 if self.reads_left == 0 {
-                    self.writes_left = self.large.to_write.len();
+                    self.writes_left = self.large_writes.len();
                 }
                 return Some(Piece::Read(slot));
             }
             self.reads_left = 0;
-            self.writes_left = self.large.to_write.len();
+            self.writes_left = self.large_writes.len();
         }
-        let count = WRITES_TOGETHER.min(self.writes_left).min(self.large.to_write.len());
+        let count = WRITES_TOGETHER.min(self.writes_left).min(self.large_writes.len());
         self.writes_left = if count == 0 { 0 } else { self.writes_left - count };
-        slots.extend(self.large.to_write.drain(..count));
+        slots.extend(self.large_writes.drain(..count));
         (count > 0).then_some(Piece::Write)
     }
 }
@@ -135,7 +168,7 @@ mod tests {
     #[test]
     fn the_large_lane_reads_on_before_it_writes() {
         let mut lanes = Lanes::default();
-        (0..3).for_each(|slot| lanes.read(Lane::Large, slot));
+        (0..3).for_each(|slot| lanes.read(Lane::Large, slot, || 0));
         (0..2 * WRITES_TOGETHER + 1).for_each(|slot| lanes.write(Lane::Large, slot));
         assert_eq!(pieces(&mut lanes), "rrrwww");
     }
@@ -148,7 +181,7 @@ mod tests {
         let (mut read, mut written) = (0, 0);
         for _ in 0..10_000 {
             // Each piece brings more of both.
-            lanes.read(Lane::Large, 1);
+            lanes.read(Lane::Large, 1, || 0);
             lanes.write(Lane::Large, 2);
             match lanes.take_large_piece(&mut slots) {
                 Some(Piece::Read(_)) => read += 1,
@@ -170,7 +203,7 @@ mod tests {
     fn the_small_lane_is_taken_whole() {
         let mut lanes = Lanes::default();
         let mut slots = Vec::new();
-        lanes.read(Lane::Small, 7);
+        lanes.read(Lane::Small, 7, || 0);
         lanes.write(Lane::of_woken(Lane::Small, FEW), 8);
         lanes.write(Lane::of_woken(Lane::Small, FEW + 1), 9);
         lanes.write(Lane::of_woken(Lane::Large, 1), 10);
@@ -178,5 +211,22 @@ mod tests {
         lanes.take_small_writes(&mut slots);
         assert_eq!(slots, [7, 8]);
         assert_eq!(pieces(&mut lanes), "w");
+    }
+
+    #[test]
+    fn a_saturated_server_serves_the_least_served_first() {
+        let mut lanes = Lanes::default();
+        for (slot, usage) in [(1, 500), (2, 3), (3, 500), (4, 0), (5, 3)] {
+            lanes.defer(slot, usage);
+            lanes.read(Lane::Large, slot, || usage);
+        }
+        let order: Vec<_> = std::iter::from_fn(|| lanes.take_deferred()).collect();
+        assert_eq!(order, [4, 2, 5, 1, 3]);
+        let mut slots = Vec::new();
+        let large = std::iter::from_fn(|| match lanes.take_large_piece(&mut slots) {
+            Some(Piece::Read(slot)) => Some(slot),
+            _ => None,
+        });
+        assert_eq!(large.collect::<Vec<_>>(), order);
     }
 }

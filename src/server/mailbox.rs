@@ -140,8 +140,13 @@ pub(super) struct WorkersHandle(pub(super) Arc<[Arc<Mailbox>]>);
 impl WorkersHandle {
     /// Wakes the threads of these connections. For threads that are not workers.
     pub(super) fn wake(&self, woken: &mut Woken) {
+        self.wake_all(woken.connections());
+    }
+
+    /// The same for a list of connections.
+    pub(super) fn wake_all(&self, connections: impl IntoIterator<Item = ConnectionId>) {
         let mut routes = Routes::new(self.0.len());
-        routes.sort(woken);
+        routes.sort(connections);
         self.pass_on(&mut routes, None, Lane::Small);
     }
 
@@ -168,16 +173,16 @@ impl WorkersHandle {
 }
 
 /// Woken connections by their worker's number.
-pub(super) struct Routes(Vec<Woken>);
+pub(super) struct Routes(Vec<Vec<ConnectionId>>);
 
 impl Routes {
     pub(super) fn new(workers: usize) -> Self {
-        Self(vec![Woken::new(); workers])
+        Self(vec![Vec::new(); workers])
     }
 
     /// Moves `woken` to the lists of their workers.
-    pub(super) fn sort(&mut self, woken: &mut Woken) {
-        for connection in woken.drain(..) {
+    pub(super) fn sort(&mut self, connections: impl IntoIterator<Item = ConnectionId>) {
+        for connection in connections {
             if let Some(list) = self.0.get_mut(worker_of(connection)) {
                 list.push(connection);
             }
@@ -185,7 +190,7 @@ impl Routes {
     }
 
     /// The connections of worker number `own`.
-    pub(super) fn own(&mut self, own: usize) -> Option<&mut Woken> {
+    pub(super) fn own(&mut self, own: usize) -> Option<&mut Vec<ConnectionId>> {
         self.0.get_mut(own)
     }
 }

@@ -20,6 +20,7 @@ mod dev_certificate;
 mod http;
 mod lanes;
 mod mailbox;
+mod memory;
 mod options;
 mod output;
 mod serving;
@@ -27,6 +28,7 @@ mod succession;
 mod takeover;
 mod tls;
 mod transfer;
+mod warden;
 #[doc(hidden)]
 pub mod web;
 mod worker;

@@ -13,10 +13,12 @@ use super::admission::Admission;
 use super::adopt::{Adopter, Door};
 use super::http::Site;
 use super::mailbox::WorkersHandle;
+use super::memory;
 use super::options::Options;
 use super::succession::{DRAIN, Succession};
 use super::takeover::{Claim, Inheritance, TakeoverError};
 use super::tls::{Identity, ShownIdentity};
+use super::warden::Warden;
 use super::worker::Workers;
 use crate::protocol::limits::Limits;
 use crate::relay::{Relay, Woken};
@@ -51,14 +53,14 @@ impl Port {
 impl Server {
     /// A server on a bound listener. It accepts no connection before [`Server::run`].
     pub fn new(listener: TcpListener, identity: &Identity, limits: Limits, options: Options) -> Self {
-        let relay = Relay::new(limits, options.notice.clone());
+        let relay = Relay::new(memory::bounded(limits), options.notice.clone());
         Self::with(Some(Port::new(listener, identity)), relay, options, None)
     }
 
     /// A server without a port, inside a program that accepts the connections: see [`Server::adopter`]. No other
     /// process can take over from it, so [`Options::takeover`] makes [`Server::run`] fail.
     pub fn embedded(limits: Limits, options: Options) -> Self {
-        let relay = Relay::new(limits, options.notice.clone());
+        let relay = Relay::new(memory::bounded(limits), options.notice.clone());
         Self::with(None, relay, options, None)
     }
 
@@ -129,6 +131,7 @@ impl Server {
             given => given,
         };
         let workers = Workers::start(count, relay.clone())?;
+        let _warden = Warden::start(&relay, workers.handle())?;
         let (succession, settled) = match Succession::begin(claim, &options).await {
             Ok(begun) => begun,
             Err(error) => {
@@ -139,7 +142,7 @@ impl Server {
         };
         let door = Arc::new(Door {
             site: Site::new(relay.clone(), options.allowed_origins, options.development_pin),
-            admission: Admission::new(relay.limits().clone()),
+            admission: Admission::new(relay.clone()),
             workers: workers.handle(),
             set_up: Duration::from_secs(relay.limits().first_command_s),
         });

@@ -37,6 +37,7 @@ use rustix::net::{
 };
 
 use super::complaint::Complaint;
+use super::memory;
 use super::transfer::{Receiver, Sender};
 use crate::protocol::limits::Limits;
 use crate::relay::{Relay, RestoreError};
@@ -154,7 +155,7 @@ impl Inheritance {
         receiver.read_ahead(&mut from)?;
         // From here on the clients wait.
         let mut told = Instant::now();
-        let relay = Relay::restore(limits, notice, || {
+        let relay = Relay::restore(memory::bounded(limits), notice, || {
             if told.elapsed() >= WORKING_EVERY {
                 from.get_mut().write_all(&[WORKING])?;
                 told = Instant::now();

@@ -31,6 +31,10 @@ const WAKER: Token = Token(usize::MAX);
 const IDLE_TO_WIPE: Duration = Duration::from_millis(10);
 /// A loop that always has something to do wipes its stack after attending to this many connections.
 const ATTENDED_TO_WIPE: u32 = 4096;
+/// How long the reads of the small lane may take in one turn. Past it the server counts as saturated.
+const TURN: Duration = Duration::from_millis(1);
+/// Reads after which the loop looks at the clock.
+const READS_PER_LOOK: usize = 8;
 /// Clients come back within this time after a restart, each at its own moment.
 const COME_BACK_WITHIN_MS: u64 = 5_000;
 /// The same where another process serves already.
@@ -220,7 +224,7 @@ impl Worker {
             connection.peer_done();
         }
         if event.is_readable() || event.is_read_closed() || event.is_error() {
-            self.lanes.read(connection.lane(), slot);
+            self.lanes.read(connection.lane(), slot, || connection.usage(Instant::now()));
         }
         if event.is_writable() && connection.waits_to_write() {
             self.lanes.write(Lane::Large, slot);
@@ -231,14 +235,39 @@ impl Worker {
     fn small_turn(&mut self, now: Instant) -> usize {
         let mut slots = std::mem::take(&mut self.slots);
         self.lanes.take_small_reads(&mut slots);
-        let mut served = slots.len();
-        slots.drain(..).for_each(|slot| self.read(slot, now));
+        let mut served = self.small_reads(&mut slots, now);
         self.lanes.take_small_writes(&mut slots);
         served += slots.len();
         self.write(&slots, now);
         slots.clear();
         self.slots = slots;
         served
+    }
+
+    /// Reads from these connections, as far as the turn lasts. What is left waits for the next turn, in which the addresses that were
+    /// served least come first. Returns how many were read.
+    fn small_reads(&mut self, slots: &mut Vec<usize>, now: Instant) -> usize {
+        let saturated = self.lanes.has_deferred();
+        if saturated {
+            slots.drain(..).for_each(|slot| self.defer(slot, now));
+        }
+        let mut served = 0;
+        let mut left = std::mem::take(slots).into_iter();
+        while let Some(slot) = if saturated { self.lanes.take_deferred() } else { left.next() } {
+            self.read(slot, now);
+            served += 1;
+            if served % READS_PER_LOOK == 0 && now.elapsed() > TURN {
+                break;
+            }
+        }
+        left.for_each(|slot| self.defer(slot, now));
+        served
+    }
+
+    fn defer(&mut self, slot: usize, now: Instant) {
+        if let Some(connection) = self.connections.get(slot) {
+            self.lanes.defer(slot, connection.usage(now));
+        }
     }
 
     /// Serves one piece of the large lane.
@@ -265,14 +294,15 @@ impl Worker {
         if self.woken.is_empty() {
             return;
         }
-        self.routes.sort(&mut self.woken);
+        self.routes.sort(self.woken.connections());
         self.workers.pass_on(&mut self.routes, Some(self.index), lane);
         let Some(own) = self.routes.own(self.index) else { return };
-        std::mem::swap(own, &mut self.woken);
-        let mut woken = std::mem::take(&mut self.woken);
+        let mut woken = std::mem::take(own);
         let lane = Lane::of_woken(lane, woken.len());
         woken.drain(..).for_each(|id| self.wake(lane, id));
-        self.woken = woken;
+        if let Some(own) = self.routes.own(self.index) {
+            *own = woken;
+        }
     }
 
     /// A connection of this worker has something to write, if it is still there.
@@ -319,7 +349,7 @@ impl Worker {
         let Some(connection) = self.connections.get_mut(slot) else { return };
         match next {
             Next::Drop => return self.drop_connection(slot),
-            Next::Read => self.lanes.read(connection.lane(), slot),
+            Next::Read => self.lanes.read(connection.lane(), slot, || connection.usage(Instant::now())),
             Next::Write => self.lanes.write(Lane::Large, slot),
             Next::Wait => {}
         }
@@ -396,12 +426,17 @@ impl Worker {
         }
         self.generation += 1;
         let id = connection_id(self.index, self.generation, slot);
-        let connection =
-            Connection::new(self.relay.greet(id, permit.source()), Wire { stream, tls }, permit, deadline, now);
+        let connection = Connection::new(
+            self.relay.greet(id, permit.account().clone()),
+            Wire { stream, tls },
+            permit,
+            deadline,
+            now,
+        );
         entry.insert(Box::new(connection));
         self.serve(slot, |connection, _, woken| connection.read_earlier(read, woken, now));
         // The socket may have become ready before it was watched; and the greeting waits.
-        self.lanes.read(Lane::Small, slot);
+        self.lanes.read(Lane::Small, slot, || 0);
         self.lanes.write(Lane::Small, slot);
     }
 }

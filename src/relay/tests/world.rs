@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::protocol::codes::{CloseReason, ErrorCode};
 use crate::protocol::limits::Limits;
 use crate::protocol::public_key::PublicKey;
-use crate::relay::{Attached, ConnectionId, Ending, Relay, Source, Stats, Woken};
+use crate::relay::{Account, Attached, ConnectionId, Ending, Relay, Stats, Woken};
 use crate::room::Millis;
 
 /// Another key for every number.
@@ -38,7 +38,7 @@ impl Bell {
         self.begun.fetch_add(1, Ordering::SeqCst);
         let mut woken = Woken::new();
         let done = act(&mut woken);
-        self.woken.lock().unwrap().extend(woken);
+        self.woken.lock().unwrap().extend(woken.connections());
         self.over.fetch_add(1, Ordering::SeqCst);
         done
     }
@@ -75,8 +75,13 @@ impl World {
 
     /// A new connection that has read its greeting.
     pub(super) fn peer(&self) -> Peer {
+        self.peer_of(self.relay.accounts().local())
+    }
+
+    /// The same from the address of this account.
+    pub(super) fn peer_of(&self, account: Arc<Account>) -> Peer {
         let connection = self.connections.fetch_add(1, Ordering::Relaxed);
-        let attached = Mutex::new(self.relay.greet(connection, Source(1)));
+        let attached = Mutex::new(self.relay.greet(connection, account));
         let mut peer = Peer { connection, attached, token: String::new(), bell: self.bell.clone() };
         self.bell.woken.lock().unwrap().insert(connection);
         let hello = peer.read();
@@ -95,7 +100,12 @@ impl World {
 
     /// Takes up the session of `token` on a new connection: that connection, or the code of the refusal.
     pub(super) fn resume(&self, token: &str, last_seq: u64) -> Result<Peer, String> {
-        let peer = self.peer();
+        self.resume_from(token, last_seq, self.relay.accounts().local())
+    }
+
+    /// The same from the address of this account.
+    pub(super) fn resume_from(&self, token: &str, last_seq: u64, account: Arc<Account>) -> Result<Peer, String> {
+        let peer = self.peer_of(account);
         peer.say("resume", json!({"token": token, "last_seq": last_seq}));
         if peer.attached().has_session() {
             return Ok(peer);
@@ -104,6 +114,11 @@ impl World {
         assert_eq!(refusal["cmd"], "resume-error");
         peer.drop();
         Err(refusal["data"]["code"].as_str().unwrap().to_owned())
+    }
+
+    /// What the warden does.
+    pub(super) fn relieve(&self) {
+        self.relay.accounts().pressure().relieve_server(&mut Vec::new());
     }
 
     /// Moves the clock to `now`.

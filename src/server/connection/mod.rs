@@ -75,6 +75,14 @@ enum Unfinished {
 }
 
 impl Unfinished {
+    /// Bytes of memory.
+    fn capacity(&self) -> usize {
+        match self {
+            Self::Text(text) => text.capacity(),
+            Self::Binary(_) => 0,
+        }
+    }
+
     fn len(&self) -> usize {
         match self {
             Self::Text(text) => text.len(),
@@ -85,7 +93,7 @@ impl Unfinished {
 
 /// A WebSocket connection on its worker.
 pub(super) struct Connection {
-    _permit: Permit,
+    permit: Permit,
     // The way to the client, and to the relay.
     pub(super) wire: Wire,
     attached: Attached,
@@ -96,6 +104,12 @@ pub(super) struct Connection {
     inbound: Vec<u8>,
     unfinished: Option<Unfinished>,
     bucket: Bucket,
+    /// Tokens that were drawn from the address's account and are not spent yet; negative when more were spent.
+    credit: i64,
+    /// Tokens spent since the account was last told.
+    spent: u32,
+    /// Bytes of buffers that the session's account knows of.
+    buffers: usize,
     paused_until: Option<Instant>,
     /// A pause is over, and whole frames may wait in `inbound`.
     stalled: bool,
@@ -126,7 +140,7 @@ impl Connection {
         wire.tls.set_buffer_limit(None);
         let bucket = Bucket::new(attached.relay().limits(), now);
         Self {
-            _permit: permit,
+            permit,
             wire,
             attached,
             state: State::Open,
@@ -134,6 +148,9 @@ impl Connection {
             inbound: Vec::new(),
             unfinished: None,
             bucket,
+            credit: 0,
+            spent: 0,
+            buffers: 0,
             paused_until: None,
             stalled: false,
             reads_much: false,
@@ -159,6 +176,11 @@ impl Connection {
     /// Where it waits to be read.
     pub(super) fn lane(&self) -> Lane {
         if self.reads_much { Lane::Large } else { Lane::Small }
+    }
+
+    /// How much the connection's address was served lately.
+    pub(super) fn usage(&self, now: Instant) -> u32 {
+        self.permit.account().usage(self.attached.relay().time_of(now))
     }
 
     // ---- writing ----

@@ -1,15 +1,28 @@
 //! The reading side: ciphertext to frames, frames to commands.
 
 use std::io::{self, BufRead, Read};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustls::ServerConnection;
 
 use super::{Connection, GROWTH, MUCH, Next, Scratch, State, Unfinished};
 use crate::protocol::codes::{CloseReason, ErrorCode};
 use crate::protocol::frame::{ClientFrame, FrameError, MAX_CONTROL_PAYLOAD, Opcode, read_client_frame, unmask};
-use crate::relay::{Ending, Woken};
+use crate::relay::{Cost, Ending, Woken};
 use crate::secret::wipe;
+
+/// How long one batch of one connection may take.
+const TURN: Duration = Duration::from_millis(1);
+/// Tokens of a frame after which the clock and the session are looked at …
+const DEAR: u32 = 10;
+/// … and the number of cheaper frames.
+const FRAMES_PER_LOOK: u32 = 32;
+/// Tokens that a connection draws from its address's account at a time, so that most frames change no number that event loops share.
+const TOKENS_AT_ONCE: i64 = 64;
+/// Memory of the system for a connection whose reader takes nothing, in bytes.
+const BLOCKED: usize = 300 * 1024;
+/// A change of a connection's buffers of less than this many bytes is not worth telling.
+const WORTH_TELLING: usize = 1024;
 
 impl Connection {
     /// Takes in what was read before this connection came to its worker.
@@ -44,6 +57,12 @@ impl Connection {
         if let State::Closing { .. } = self.state {
             return self.throw_away(scratch);
         }
+        let next = self.read_on(scratch, woken, now);
+        self.settle(woken, now);
+        next
+    }
+
+    fn read_on(&mut self, scratch: &mut Scratch, woken: &mut Woken, now: Instant) -> Next {
         if self.paused_until.is_some() {
             return Next::Wait;
         }
@@ -113,6 +132,7 @@ impl Connection {
 
     fn after_frames(&self) -> Next {
         match self.state {
+            State::Open if self.stalled => Next::Read,
             State::Open => Next::Wait,
             State::Closing { .. } => Next::Read,
         }
@@ -121,10 +141,23 @@ impl Connection {
     /// Carries out the whole frames at the start of `buffer`; how many bytes they were.
     fn frames(&mut self, buffer: &mut [u8], woken: &mut Woken, now: Instant) -> usize {
         let mut at = 0;
+        let mut turn = Turn { spent: self.spent, ..Turn::default() };
         while self.state == State::Open && at < buffer.len() {
-            if let Some(until) = self.bucket.wait(self.attached.relay().limits(), now) {
+            if let Some(until) = self.wait_for_tokens(now) {
                 self.paused_until = Some(until);
                 break;
+            }
+            if turn.asks_for_a_look(self.spent) {
+                // The session may have ended, or moved: then nothing of the batch has an effect any more.
+                if let Some(reason) = self.attached.closing() {
+                    self.close(reason, woken, now);
+                    break;
+                }
+                if turn.is_over() {
+                    self.stalled = true;
+                    self.reads_much = true;
+                    break;
+                }
             }
             let rest = &mut buffer[at..];
             let most = self.max_payload();
@@ -192,10 +225,10 @@ impl Connection {
     fn control(&mut self, opcode: Opcode, payload: &[u8], woken: &mut Woken, now: Instant) {
         match opcode {
             Opcode::Ping => {
-                self.charge(0, now);
+                self.charge(Cost::COMMAND, now);
                 self.output.control(Opcode::Pong, payload);
             }
-            Opcode::Pong => self.charge(0, now),
+            Opcode::Pong => self.charge(Cost::COMMAND, now),
             Opcode::Continuation | Opcode::Text | Opcode::Binary => {}
             Opcode::Close => {
                 // 1000, or no code at all, means that the client is done; anything else may be an accident.
@@ -212,13 +245,13 @@ impl Connection {
     }
 
     fn fragment(&mut self, unfinished: Unfinished, now: Instant) {
-        self.charge(0, now);
+        self.charge(Cost::COMMAND, now);
         self.unfinished = Some(unfinished);
     }
 
     /// A binary message is refused. Like any other frame that is no command it counts as the first one.
     fn binary(&mut self, woken: &mut Woken, now: Instant) {
-        self.charge(0, now);
+        self.charge(Cost::COMMAND, now);
         self.first_command_by = None;
         self.attached.refuse_frame(ErrorCode::BinaryFrame, woken);
     }
@@ -226,12 +259,46 @@ impl Connection {
     fn text(&mut self, payload: &[u8], woken: &mut Woken, now: Instant) {
         let Ok(text) = std::str::from_utf8(payload) else { return self.close(CloseReason::NotUtf8, woken, now) };
         self.first_command_by = None;
-        let outcome = self.attached.handle(text, woken);
-        self.charge(outcome.bytes_out, now);
+        self.attached.handle(text, woken);
+        self.charge(woken.take_cost().max(Cost::COMMAND), now);
     }
 
-    fn charge(&mut self, bytes_out: usize, now: Instant) {
-        self.bucket.charge(bytes_out, self.attached.relay().limits(), now);
+    /// When the next frame may be read, if not now: by the connection's own rate, and by that of its address.
+    fn wait_for_tokens(&mut self, now: Instant) -> Option<Instant> {
+        let until = self.bucket.wait(self.attached.relay().limits(), now);
+        if until.is_some() || self.credit > 0 {
+            return until;
+        }
+        let tokens = u32::try_from(TOKENS_AT_ONCE - self.credit).unwrap_or(u32::MAX);
+        match self.permit.account().draw(tokens, self.attached.relay().time_of(now)) {
+            Ok(()) => {
+                self.credit += i64::from(tokens);
+                None
+            }
+            Err(wait) => Some(now + Duration::from_millis(wait)),
+        }
+    }
+
+    /// Tells the account what the connection spent and what it holds.
+    fn settle(&mut self, woken: &mut Woken, now: Instant) {
+        if self.spent > 0 {
+            let now = self.attached.relay().time_of(now);
+            self.permit.account().was_served(std::mem::take(&mut self.spent), now);
+        }
+        let unfinished = self.unfinished.as_ref().map_or(0, Unfinished::capacity);
+        let blocked = if self.output.blocked_since.is_some() { BLOCKED } else { 0 };
+        let buffers = self.inbound.capacity() + unfinished + blocked;
+        if buffers.abs_diff(self.buffers) >= WORTH_TELLING {
+            self.buffers = buffers;
+            self.attached.hold_buffers(buffers, woken);
+        }
+    }
+
+    fn charge(&mut self, cost: Cost, now: Instant) {
+        let tokens = cost.whole_tokens();
+        self.credit -= i64::from(tokens);
+        self.spent = self.spent.saturating_add(tokens);
+        self.bucket.charge(cost, self.attached.relay().limits(), now);
     }
 
     /// After the close: reads on, so that the client's last frames do not reset the connection before it has read ours.
@@ -243,6 +310,31 @@ impl Connection {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Next::Read,
             Err(_) => Next::Drop,
         }
+    }
+}
+
+/// One batch of one connection, which takes 1 ms at most and then waits for the others' turns.
+#[derive(Default)]
+struct Turn {
+    since: Option<Instant>,
+    frames: u32,
+    spent: u32,
+}
+
+impl Turn {
+    /// Whether the clock and the session are to be looked at, before the next frame is read. `spent` are the tokens spent so far.
+    fn asks_for_a_look(&mut self, spent: u32) -> bool {
+        let dear = spent.saturating_sub(std::mem::replace(&mut self.spent, spent)) > DEAR;
+        self.frames += 1;
+        // Most batches are one frame, and need no clock.
+        if self.frames == 2 {
+            self.since = Some(Instant::now());
+        }
+        self.frames > 1 && (dear || self.frames.is_multiple_of(FRAMES_PER_LOOK))
+    }
+
+    fn is_over(&self) -> bool {
+        self.since.is_some_and(|since| since.elapsed() > TURN)
     }
 }
 

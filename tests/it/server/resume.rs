@@ -168,8 +168,15 @@ pub(crate) async fn what_the_window_cannot_count_is_a_gap() {
 }
 
 #[tokio::test]
-pub(crate) async fn what_all_windows_cannot_hold_is_a_gap() {
-    overflow(&["windows_bytes=65536"], 42, &"x".repeat(8_000), "memory").await;
+pub(crate) async fn what_an_address_cannot_hold_is_a_gap() {
+    // Where loopback connections are bounded as those of one address, they share its memory.
+    let limits = ["connections_from_loopback=256", "memory_per_address_bytes=65536"];
+    overflow(&limits, 42, &"x".repeat(8_000), "memory").await;
+}
+
+#[tokio::test]
+pub(crate) async fn what_the_server_cannot_hold_is_a_gap() {
+    overflow(&["memory_bytes=65536"], 42, &"x".repeat(8_000), "memory").await;
 }
 
 #[tokio::test]

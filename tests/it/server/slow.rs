@@ -143,13 +143,13 @@ pub(crate) async fn a_ping_that_is_not_answered() {
 /// Who is made to wait by `commands_per_s` cannot answer pings meanwhile, since the server reads none; that is not its fault.
 #[tokio::test]
 async fn a_pause_for_too_many_commands_is_no_ping_timeout() {
-    let limits = ["commands_per_s=2", "commands_burst=1", "ping_interval_s=1", "pong_timeout_s=1"];
+    let limits = ["commands_per_s=4", "commands_burst=12", "ping_interval_s=1", "pong_timeout_s=1"];
     let server = TestServer::start(&limits).await;
     let (mut alice, mut bob) = (server.client().await, server.client().await);
     let room = alice.create().await;
     let (bob_id, _) = bob.join(&mut alice, &room).await;
-    // Handing out 32 KiB costs as much as eight commands: four seconds.
-    alice.get("send-messages", packet(&room, &[&bob_id], &"x".repeat(32_768)), "sent").await;
+    alice.get("send-messages", packet(&room, &[&bob_id], &"x".repeat(96 * 1024)), "sent").await;
+    // Handing out 96 KiB costs 24 tokens, twelve more than there are: three seconds.
     alice.sync().await;
     drop((alice, bob));
     server.stop().await;
