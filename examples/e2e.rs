@@ -1,4 +1,5 @@
-//! A server, two members and a third who is put out, in one process: `cargo run --example e2e`. It checks what it shows.
+//! A server, two members and a third who is put out, in one process: `cargo run --example e2e`. It checks what it
+//! shows.
 
 use std::error::Error;
 

@@ -1,7 +1,7 @@
 //! Two members of a sealed room without a network: both machines, and between them a server of forty lines.
 //!
-//! `cargo run --example machine`. It shows the loop of `subrosa::sealed::room`: push in facts and answers, carry out the
-//! commands of each step in order. A real client puts a connection in the place of [`Server`].
+//! `cargo run --example machine`. It shows the loop of `subrosa::sealed::room`: push in facts and answers, carry out
+//! the commands of each step in order. A real client puts a connection in the place of [`Server`].
 
 use std::collections::VecDeque;
 use std::error::Error;

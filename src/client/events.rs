@@ -1,7 +1,7 @@
 //! The events of a session on their way to the application: both ends of one queue, which is bounded in bytes.
 //!
-//! Each event that came from the server holds permits for its bytes until the application takes it. Reading from the server
-//! pauses when there are no permits left.
+//! Each event that came from the server holds permits for its bytes until the application takes it. Reading from the
+//! server pauses when there are no permits left.
 
 use std::fmt;
 use std::pin::Pin;

@@ -43,10 +43,11 @@ struct Shared {
     info: ServerInfo,
 }
 
-/// One session with a server. Cheap to clone; the session ends when the last clone is gone or [`close`](Self::close) is called.
+/// One session with a server. Cheap to clone; the session ends when the last clone is gone or [`close`](Self::close) is
+/// called.
 ///
-/// A session survives its connections: when one breaks, another is made and everything missed arrives in order. Only when the server has
-/// given the session up does it end, with [`Incoming::Ended`](super::Incoming::Ended).
+/// A session survives its connections: when one breaks, another is made and everything missed arrives in order. Only
+/// when the server has given the session up does it end, with [`Incoming::Ended`](super::Incoming::Ended).
 #[derive(Clone)]
 pub struct Client(Arc<Shared>);
 
@@ -57,7 +58,8 @@ impl fmt::Debug for Client {
 }
 
 impl Client {
-    /// Connects. The events must be read: when too many wait, the client reads nothing more from the server, answers included.
+    /// Connects. The events must be read: when too many wait, the client reads nothing more from the server, answers
+    /// included.
     ///
     /// # Errors
     /// The reason why there is no connection. The client tries once.
@@ -88,8 +90,8 @@ impl Client {
         &self.0.info
     }
 
-    /// Sends a command and waits for its answer, over as many connections as it takes. The answer does not come among the events,
-    /// so its place in their order is not known. Where the order matters, use [`submit`](Self::submit).
+    /// Sends a command and waits for its answer, over as many connections as it takes. The answer does not come among
+    /// the events, so its place in their order is not known. Where the order matters, use [`submit`](Self::submit).
     ///
     /// # Errors
     /// The server refused, the server did not answer in time, or the session is over.
@@ -106,8 +108,8 @@ impl Client {
         tokio::time::timeout(self.0.answer_within, ask).await.unwrap_or(Err(RequestError::Timeout))
     }
 
-    /// Sends a command. Its answer comes as [`Incoming::Answer`](super::Incoming::Answer), in its place among the events. The
-    /// server carries commands out in the order in which they were submitted.
+    /// Sends a command. Its answer comes as [`Incoming::Answer`](super::Incoming::Answer), in its place among the
+    /// events. The server carries commands out in the order in which they were submitted.
     ///
     /// # Errors
     /// The command is too large, or the session is over.
@@ -118,8 +120,8 @@ impl Client {
         self.queue(&command, Reply::Stream).await
     }
 
-    /// Ends the session and all its memberships, and returns when the connection is closed. Commands without an answer are given
-    /// up.
+    /// Ends the session and all its memberships, and returns when the connection is closed. Commands without an answer
+    /// are given up.
     ///
     /// # Cancel safety
     /// A dropped future does not stop the end.

@@ -1,7 +1,7 @@
 //! A line as it is typed at a terminal: keys go in, lines come out.
 //!
-//! Terminals that know bracketed paste say where pasted text begins and ends. What is pasted is text: its line breaks do not
-//! send it, and none of its lines is a command.
+//! Terminals that know bracketed paste say where pasted text begins and ends. What is pasted is text: its line breaks
+//! do not send it, and none of its lines is a command.
 
 use zeroize::Zeroizing;
 

@@ -4,8 +4,8 @@ use super::harmless::harmless;
 
 /// A name as it is shown: a plain word as it is, anything else in quotes.
 ///
-/// `bob left` becomes `"bob left"`, so that no name makes a line that says something else. Characters that mark the start of a
-/// line of this program, and quotes, are replaced.
+/// `bob left` becomes `"bob left"`, so that no name makes a line that says something else. Characters that mark the
+/// start of a line of this program, and quotes, are replaced.
 pub(super) fn shown(name: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '\'' | '\u{200d}');
     let clean: String = harmless(name)
@@ -28,8 +28,8 @@ pub(super) enum Named<'a> {
 
 /// Finds which of `names` the text begins with: in quotes, or as it is. Exactly one separating character is taken off.
 ///
-/// Where two names fit, as `bob` and `bob two` in `bob two hi`, neither is taken: what is private must not go to the wrong
-/// member.
+/// Where two names fit, as `bob` and `bob two` in `bob two hi`, neither is taken: what is private must not go to the
+/// wrong member.
 pub(super) fn find<'a>(text: &'a str, names: &[String]) -> Named<'a> {
     let rest = |behind: &'a str| {
         let mut chars = behind.chars();

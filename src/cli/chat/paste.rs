@@ -1,5 +1,5 @@
-//! An invite link in whatever a person pasted: messengers add parameters, mail programs wrap lines, and people write sentences
-//! around it. Nothing of that changes the link itself, which is base64 behind a `#`.
+//! An invite link in whatever a person pasted: messengers add parameters, mail programs wrap lines, and people write
+//! sentences around it. Nothing of that changes the link itself, which is base64 behind a `#`.
 
 use subrosa::protocol::authority::Authority;
 use subrosa::sealed::{Link, SealedError};
@@ -45,7 +45,8 @@ fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
 }
 
-/// The server that the word before a `#` names: `https://HOST[:PORT]`, with or without scheme, `/` and a query behind it.
+/// The server that the word before a `#` names: `https://HOST[:PORT]`, with or without scheme, `/` and a query behind
+/// it.
 fn authority_before(text: &str) -> Option<Authority> {
     let word = text.rsplit(char::is_whitespace).next()?;
     let rest = match word.rsplit_once("://") {
@@ -59,7 +60,8 @@ fn authority_before(text: &str) -> Option<Authority> {
     rest.strip_suffix('/').unwrap_or(rest).parse().ok()
 }
 
-/// The link with the part of `text` that belongs to it: base64 up to the first other character, over as many wraps as it takes.
+/// The link with the part of `text` that belongs to it: base64 up to the first other character, over as many wraps as
+/// it takes.
 fn link_with(authority: &Authority, text: &str) -> Result<Link, SealedError> {
     let mut url = Zeroizing::new(String::with_capacity(text.len() + 300));
     url.push_str(&format!("https://{authority}/#"));

@@ -67,7 +67,8 @@ impl Keys {
         }
         let before = tcgetattr(&stdin).ok()?;
         let mut keys = before.clone();
-        // Without the system's own line, which ends after 4,095 bytes. Ctrl-C still interrupts; Ctrl-Z would leave the terminal so.
+        // Without the system's own line, which ends after 4,095 bytes. Ctrl-C still interrupts; Ctrl-Z would leave the
+        // terminal so.
         keys.local_modes.remove(LocalModes::ICANON | LocalModes::ECHO | LocalModes::IEXTEN);
         keys.input_modes.insert(InputModes::ICRNL);
         keys.special_codes[SpecialCodeIndex::VSUSP] = 0;

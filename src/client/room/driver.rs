@@ -1,9 +1,9 @@
-//! The task behind a [`SealedRoom`](super::SealedRoom): moves what happens between the connection, the machine's thread and the
-//! application.
+//! The task behind a [`SealedRoom`](super::SealedRoom): moves what happens between the connection, the machine's thread
+//! and the application.
 //!
-//! Back-pressure: the application's requests wait when [64 inputs](super::thread) wait for the machine. The machine takes at
-//! most 1,024 texts. Reading from the server pauses while 64 inputs wait for the machine, or [`EVENTS`] events for the
-//! application. Writing to the server never waits for the application, nor the other way round.
+//! Back-pressure: the application's requests wait when [64 inputs](super::thread) wait for the machine. The machine
+//! takes at most 1,024 texts. Reading from the server pauses while 64 inputs wait for the machine, or [`EVENTS`] events
+//! for the application. Writing to the server never waits for the application, nor the other way round.
 
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;

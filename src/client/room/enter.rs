@@ -87,8 +87,8 @@ impl SealedRoom {
         create(config, name, new).await
     }
 
-    /// Enters the room of `link`, as `name`, on the server that the link names. The server proves itself by the link's pin if there
-    /// is one, else by the authorities that this machine trusts.
+    /// Enters the room of `link`, as `name`, on the server that the link names. The server proves itself by the link's
+    /// pin if there is one, else by the authorities that this machine trusts.
     ///
     /// # Errors
     /// There is no connection, the name is not allowed, or the server refused: [`EnterError::InviteRefused`].

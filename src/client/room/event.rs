@@ -66,7 +66,8 @@ impl fmt::Debug for Text {
     }
 }
 
-/// Something that happened in a room. Names and texts come from other people: make them harmless before a terminal shows them.
+/// Something that happened in a room. Names and texts come from other people: make them harmless before a terminal
+/// shows them.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum RoomEvent {
@@ -152,7 +153,8 @@ pub enum RoomEvent {
     },
     /// The new secret did not reach these members, by name.
     RekeyUndelivered(Vec<String>),
-    /// The server could not keep all that happened while the connection was away. What it was shows as missing messages.
+    /// The server could not keep all that happened while the connection was away. What it was shows as missing
+    /// messages.
     Gap,
     /// A reason for distrust. Its `Display` is a sentence for people.
     Alarm(Alarm),

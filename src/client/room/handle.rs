@@ -65,8 +65,8 @@ impl Stream for RoomEvents {
 }
 
 impl SealedRoom {
-    /// The notice of the server's host to its users; may be empty. It comes from the server: make it harmless before a terminal
-    /// shows it.
+    /// The notice of the server's host to its users; may be empty. It comes from the server: make it harmless before a
+    /// terminal shows it.
     pub fn notice(&self) -> &str {
         &self.notice
     }
@@ -95,8 +95,8 @@ impl SealedRoom {
         self.act(move |machine, now| machine.tell(to, &text, now)).await
     }
 
-    /// Makes an invite link, for one person or for everyone who has it. `expires_in` is its life in whole seconds, at least 1;
-    /// without it, the link is good for as long as the room. Only the owner can make one.
+    /// Makes an invite link, for one person or for everyone who has it. `expires_in` is its life in whole seconds, at
+    /// least 1; without it, the link is good for as long as the room. Only the owner can make one.
     ///
     /// # Errors
     /// This member is not the owner, or the server gave no key.
@@ -153,7 +153,8 @@ impl SealedRoom {
         self.step(Machine::rekey).await
     }
 
-    /// Has the server revoke all join keys. A dishonest server may keep them; [`rekey`](Self::rekey) makes sure. Only the owner can.
+    /// Has the server revoke all join keys. A dishonest server may keep them; [`rekey`](Self::rekey) makes sure. Only
+    /// the owner can.
     ///
     /// # Errors
     /// This member is not the owner.

@@ -1,9 +1,9 @@
-//! A sealed room over a [`Client`](super::Client): the [state machine](crate::sealed::room) of the end-to-end scheme, driven by a
-//! connection of its own.
+//! A sealed room over a [`Client`](super::Client): the [state machine](crate::sealed::room) of the end-to-end scheme,
+//! driven by a connection of its own.
 //!
 //! ```text
-//! server's events and answers → driver → translate ┐                                  ┌→ driver → commands → server
-//! requests of the application ─────────────────────┴→ Machine, on a thread of its own ┴→ driver → RoomEvent → application
+//! server's events and answers → driver ┐                                  ┌→ driver → commands → server
+//! requests of the application ─────────┴→ Machine, on a thread of its own ┴→ driver → RoomEvent → application
 //! ```
 //!
 //! Each room has its own connection, so that the server cannot tell that two memberships are one person's.

@@ -1,7 +1,8 @@
-//! The thread that owns a room's machine: everything that happens comes in by one channel, and what follows goes out by another.
+//! The thread that owns a room's machine: everything that happens comes in by one channel, and what follows goes out by
+//! another.
 //!
-//! Opening and sealing takes up to some 20 ms, too long for an executor's thread. Nothing is shared: the machine and its keys
-//! are on this thread alone, and are wiped when it ends.
+//! Opening and sealing takes up to some 20 ms, too long for an executor's thread. Nothing is shared: the machine and
+//! its keys are on this thread alone, and are wiped when it ends.
 use std::collections::HashMap;
 use std::io;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -175,8 +176,8 @@ impl RoomThread {
         output
     }
 
-    /// What an event says about texts that the server keeps. A member that says something is back: what was kept for it was
-    /// given to it first.
+    /// What an event says about texts that the server keeps. A member that says something is back: what was kept for it
+    /// was given to it first.
     fn follow_kept(&mut self, event: &Event) -> Option<RoomEvent> {
         match event {
             Event::Sent { id, held, .. } => {

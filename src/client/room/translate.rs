@@ -183,7 +183,8 @@ pub(super) fn members(room: &Machine) -> MemberList {
     MemberList { me: me(room), others, room_name: room.room_name().to_owned() }
 }
 
-/// What an event of the machine says to the application, with the names of this moment; `None` for those that the room's thread deals with.
+/// What an event of the machine says to the application, with the names of this moment; `None` for those that the
+/// room's thread deals with.
 pub(super) fn event(room: &Machine, event: machine::Event) -> Option<RoomEvent> {
     Some(match event {
         machine::Event::MemberJoined { member, name, live } => {
