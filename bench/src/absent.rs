@@ -39,7 +39,8 @@ pub(super) struct AbsentFigures {
     pub(super) not_resumed: usize,
 }
 
-/// Runs the plan against a server that has served nobody yet: its rooms, whose members all lose their connections and come back.
+/// Runs the plan against a server that has served nobody yet: its rooms, whose members all lose their connections and
+/// come back.
 pub(super) fn measure(
     plan: &Plan,
     destination: &Destination,

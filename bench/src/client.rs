@@ -1,5 +1,6 @@
-//! One client of this server that a script drives: it asks and waits, or it sends and does not read. For attacks and for members that are away; what is
-//! measured under load goes over [`Connection`](super::connection::Connection) instead.
+//! One client of this server that a script drives: it asks and waits, or it sends and does not read. For attacks and
+//! for members that are away; what is measured under load goes over [`Connection`](super::connection::Connection)
+//! instead.
 
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpStream};

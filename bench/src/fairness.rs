@@ -1,7 +1,7 @@
 //! Whether one room's flood is felt in another: a room at a moderate rate, alone and then beside the flood.
 //!
-//! The flood has a thread and an epoll of its own, which gives way to the one that measures: what is late shall be late for the
-//! server's sake and not for the generator's.
+//! The flood has a thread and an epoll of its own, which gives way to the one that measures: what is late shall be late
+//! for the server's sake and not for the generator's.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

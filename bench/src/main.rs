@@ -6,8 +6,8 @@
 //!               └→ generator → load | idle | fairness → report
 //! ```
 //!
-//! One thread with one epoll runs all members. The main figure is the server's CPU time per delivered message, which stays valid when
-//! the generator is the bottleneck. The generator verifies servers by a pinned key.
+//! One thread with one epoll runs all members. The main figure is the server's CPU time per delivered message, which
+//! stays valid when the generator is the bottleneck. The generator verifies servers by a pinned key.
 
 mod absent;
 mod client;

@@ -166,7 +166,8 @@ impl Start {
         let mut command = Command::new(self.program()?);
         command.arg("serve").args(["--listen", "127.0.0.1:0", "--workers", &self.workers.to_string()]);
         command.arg("--cert").arg(cert).arg("--key").arg(key);
-        // A load is no guest: what bounds one connection is out of its way, and connections may wait for their turn to enter.
+        // A load is no guest: what bounds one connection is out of its way, and connections may wait for their turn to
+        // enter.
         let members = plan.members.max(1_024);
         let raised = [
             "commands_per_s=1000000000".to_owned(),
@@ -212,8 +213,8 @@ fn nats(folder: &Folder, cert: &Path, key: &Path) -> Result<(Command, Option<u16
 
 fn mosquitto(folder: &Folder, cert: &Path, key: &Path) -> Result<(Command, Option<u16>), Failure> {
     let (port, own) = (free_port()?, free_port()?);
-    // Started by the administrator it would become a user that cannot read the key. Without a plain listener Debian's does not start
-    // (eclipse-mosquitto/mosquitto issue 2578).
+    // Started by the administrator it would become a user that cannot read the key. Without a plain listener Debian's
+    // does not start (eclipse-mosquitto/mosquitto issue 2578).
     let settings = format!(
         "user root\npersistence false\nallow_anonymous true\nset_tcp_nodelay true\nmax_queued_messages 0\n\
          listener {own} 127.0.0.1\nlistener {port} 127.0.0.1\nprotocol websockets\ncertfile {}\nkeyfile {}\n",
@@ -228,7 +229,8 @@ fn mosquitto(folder: &Folder, cert: &Path, key: &Path) -> Result<(Command, Optio
     Ok((command, Some(port)))
 }
 
-/// A port that nobody listens on. Somebody else may take it before it is used; then the server does not start, and says so.
+/// A port that nobody listens on. Somebody else may take it before it is used; then the server does not start, and says
+/// so.
 fn free_port() -> Result<u16, Failure> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }

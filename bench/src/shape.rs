@@ -10,7 +10,8 @@ pub(super) enum Shape {
     Unicast,
     /// One room; a member sends to everybody else, with a `send-message` each.
     Fanout,
-    /// The same with `send-messages`: one payload for all and a wrapped key for each, as this program's own clients send.
+    /// The same with `send-messages`: one payload for all and a wrapped key for each, as this program's own clients
+    /// send.
     Packet,
     /// Many small rooms; in each, one member sends to all others in turn.
     Rooms,

@@ -53,8 +53,8 @@ macro_rules! id {
                 text.as_bytes().try_into().ok().map(Self)
             }
 
-            /// Reads 32 bytes of text without looking at them closer: enough to look an id up, since none that exists is
-            /// written otherwise.
+            /// Reads 32 bytes of text without looking at them closer: enough to look an id up, since none that exists
+            /// is written otherwise.
             pub fn candidate(text: &str) -> Option<Self> {
                 text.as_bytes().try_into().ok().map(Self)
             }

@@ -2,3 +2,4 @@
 
 pub(super) mod room;
 mod window;
+mod window_bounds;

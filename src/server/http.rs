@@ -188,7 +188,8 @@ fn serve(asset: Asset, request: &Request<Incoming>) -> Answer {
     answer
 }
 
-/// Whether the client has the content of a tag already: `If-None-Match` lists the tags that it has, or is `*`. Compared weakly, as that header is.
+/// Whether the client has the content of a tag already: `If-None-Match` lists the tags that it has, or is `*`. Compared
+/// weakly, as that header is.
 fn matches_tag(request: &Request<Incoming>, tag: &str) -> bool {
     let lists = request.headers().get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     lists

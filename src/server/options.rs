@@ -22,7 +22,8 @@ pub struct Options {
     pub workers: usize,
     /// The path of the Unix socket on which another process can take over from this one.
     pub takeover: Option<PathBuf>,
-    /// Maximum time that a process that takes over may be silent. After it, this process continues to serve. Default: 10 s.
+    /// Maximum time that a process that takes over may be silent. After it, this process continues to serve. Default:
+    /// 10 s.
     pub takeover_patience: Option<Duration>,
 }
 

@@ -48,7 +48,8 @@ impl Succession {
         }
     }
 
-    /// Lets the successor take over. Every step blocks, and the successor may be silent only so long. An error changes nothing.
+    /// Lets the successor take over. Every step blocks, and the successor may be silent only so long. An error changes
+    /// nothing.
     pub(super) async fn give_way(
         &self,
         mut successor: Successor,

@@ -1,5 +1,5 @@
-//! A relay's records on their way to another process: most of them while this process serves, and the difference while it stands
-//! still.
+//! A relay's records on their way to another process: most of them while this process serves, and the difference while
+//! it stands still.
 //!
 //! ```text
 //! old, serving         D print length record …    two rounds: everything, and what changed during the first round
@@ -8,9 +8,10 @@
 //!                      K print                    a record that is there already
 //! ```
 //!
-//! Both sides keep the **prints** of what was sent. The old process writes its whole state down once more while it stands still,
-//! and sends a print in place of each record that did not change. The state is therefore exact whatever happened before. A print
-//! is an authentication code under a random key that stays in the old process, so that no client can make two records of one print.
+//! Both sides keep the **prints** of what was sent. The old process writes its whole state down once more while it
+//! stands still, and sends a print in place of each record that did not change. The state is therefore exact whatever
+//! happened before. A print is an authentication code under a random key that stays in the old process, so that no
+//! client can make two records of one print.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Read, Write};
@@ -138,7 +139,8 @@ impl Flavor for Bytes<'_> {
     }
 }
 
-/// The new process's side. Records that came ahead are read at once, so that only their order is left to learn in the pause.
+/// The new process's side. Records that came ahead are read at once, so that only their order is left to learn in the
+/// pause.
 #[derive(Default)]
 pub(super) struct Receiver(HashMap<Print, Record, RandomState>);
 

@@ -4,7 +4,8 @@
 //! It reads nothing from disk, so nobody can make a running server send other files. The hash over all files identifies
 //! a release.
 
-/// Every file: the path under which it is served, its content, the same in gzip, and its entity tag. In the order of the paths' bytes.
+/// Every file: the path under which it is served, its content, the same in gzip, and its entity tag. In the order of
+/// the paths' bytes.
 type Files = &'static [(&'static str, &'static [u8], &'static [u8], &'static str)];
 
 static RELEASE: Release = Release {

@@ -4,13 +4,14 @@ use std::collections::VecDeque;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
+use subrosa::protocol::frame::read_server_frame;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::frame::{CLOSE, TEXT, whole_frame};
+use super::frame::{CLOSE, TEXT};
 use super::keys::public_key;
 use super::test_server::soon;
 
@@ -257,7 +258,7 @@ impl Wire {
     /// The next frame: its first byte and its payload; none at the end.
     pub(crate) async fn read(&mut self) -> Option<(u8, Vec<u8>)> {
         loop {
-            if let Some((first, range)) = whole_frame(&self.buffer) {
+            if let Some((first, range)) = read_server_frame(&self.buffer) {
                 let payload = self.buffer[range.clone()].to_vec();
                 self.buffer.drain(..range.end);
                 return Some((first, payload));

@@ -1,6 +1,8 @@
-//! What a calm room feels of an attack: the room alone, then beside one hostile address, for each attack on a server of its own.
+//! What a calm room feels of an attack: the room alone, then beside one hostile address, for each attack on a server of
+//! its own.
 //!
-//! The server runs with its default limits. The attack has a thread of its own, which gives way to the one that measures.
+//! The server runs with its default limits. The attack has a thread of its own, which gives way to the one that
+//! measures.
 
 mod attacks;
 

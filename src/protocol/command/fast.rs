@@ -1,7 +1,8 @@
-//! A short way for the two commands that must be cheap, `send-message` and `send-messages` as programs write them: read in one pass.
+//! A short way for the two commands that must be cheap, `send-message` and `send-messages` as programs write them: read
+//! in one pass.
 //!
-//! Whatever is unusual (white space, escapes in ids, unknown fields, errors of any kind) is left to the general reader, which
-//! accepts all that this one does and gives the same result; a property test holds the two together.
+//! Whatever is unusual (white space, escapes in ids, unknown fields, errors of any kind) is left to the general reader,
+//! which accepts all that this one does and gives the same result; a property test holds the two together.
 
 use std::borrow::Cow;
 
@@ -11,7 +12,8 @@ use super::data::{Payload, SendMessage, SendMessages};
 use super::raw_string::RawString;
 use super::request::{Command, Request};
 
-/// Reads a frame of the form `{"cmd":"send-message(s)",["id":"…",]"data":{…}[,"id":"…"]}` whose data has just the known fields, in any order.
+/// Reads a frame of the form `{"cmd":"send-message(s)",["id":"…",]"data":{…}[,"id":"…"]}` whose data has just the known
+/// fields, in any order.
 pub(super) fn sending(frame: &str) -> Option<Request<'_>> {
     let rest = frame.strip_prefix(r#"{"cmd":"send-message"#)?;
     let (to_many, mut rest) = match rest.strip_prefix(r#"s","#) {

@@ -1,4 +1,5 @@
-//! One order for all that happens in a room; answers and errors in the order of the commands; ends of rooms and memberships.
+//! One order for all that happens in a room; answers and errors in the order of the commands; ends of rooms and
+//! memberships.
 
 use serde_json::json;
 

@@ -1,4 +1,5 @@
-//! Packets to everybody who was there at a version of the room, packets that are not kept, and members without a public key.
+//! Packets to everybody who was there at a version of the room, packets that are not kept, and members without a public
+//! key.
 
 use serde_json::{Value, json};
 
@@ -11,7 +12,8 @@ fn packet(room: &str, more: &Value) -> Value {
     data
 }
 
-/// What `send-messages` was answered: whom it reached, whom it is held for, who is absent, and how many others it reached.
+/// What `send-messages` was answered: whom it reached, whom it is held for, who is absent, and how many others it
+/// reached.
 fn sent(peer: &Peer, room: &str, more: &Value) -> (Value, Value, Value, Value) {
     let answer = peer.ask("send-messages", packet(room, more));
     let mut data = answer["data"].clone();

@@ -6,7 +6,8 @@ use std::path::Path;
 use super::circles::{Graph, circles, describe};
 use super::source::{Module, Source};
 
-/// Each module of the crate's root, and the modules that it may use. They stand in the order of `src/lib.rs`: all that one uses are above.
+/// Each module of the crate's root, and the modules that it may use. They stand in the order of `src/lib.rs`: all that
+/// one uses are above.
 const FLOORS: &[(&str, &[&str])] = &[
     ("sync", &[]),
     ("secret", &["sync"]),
@@ -79,7 +80,8 @@ fn breaches(source: &Source) -> BTreeSet<String> {
     breaches
 }
 
-/// For each folder, which of its files and folders use which; what is defined in its `mod.rs` counts as a file of its own.
+/// For each folder, which of its files and folders use which; what is defined in its `mod.rs` counts as a file of its
+/// own.
 fn folders(source: &Source) -> BTreeMap<Module, Graph> {
     let mut folders: BTreeMap<Module, Graph> = BTreeMap::new();
     for arrow in source.arrows() {

@@ -1,4 +1,5 @@
-//! The Go client of resolute v1: what it sends, and to the field what it gets. It ignores events that it does not know, and so does this.
+//! The Go client of resolute v1: what it sends, and to the field what it gets. It ignores events that it does not know,
+//! and so does this.
 
 use serde_json::{Value, json};
 
@@ -51,7 +52,8 @@ async fn forever_key(alice: &mut Client, room_id: &Value) -> Value {
     key
 }
 
-/// The refusal of a join. Its code tells nothing; all its values are strings, since that client reads them into strings.
+/// The refusal of a join. Its code tells nothing; all its values are strings, since that client reads them into
+/// strings.
 async fn is_refused(client: &mut Client, cmd: &str, room_id: &Value) {
     let refusal = client.next().await;
     assert_eq!(refusal["cmd"], format!("{cmd}-error"));

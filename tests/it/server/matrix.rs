@@ -1,4 +1,5 @@
-//! The syntax matrix: each command, whole, with a field missing, with one too many, of a wrong type, from outside, from who may not.
+//! The syntax matrix: each command, whole, with a field missing, with one too many, of a wrong type, from outside, from
+//! who may not.
 
 use serde_json::{Value, json};
 
