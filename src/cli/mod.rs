@@ -1,5 +1,6 @@
 //! The command line, with one file per command. [`main`] parses the arguments and runs the command.
 
+mod certificate;
 mod chat;
 mod config;
 mod descriptors;
@@ -33,6 +34,9 @@ enum Command {
     Chat(chat::Chat),
     /// Runs a room server.
     Serve(settings::Flags),
+    /// Reads the certificate's files for a server that cannot open them any more.
+    #[command(name = certificate::COMMAND, hide = true)]
+    CertificateReader(certificate::Reader),
     /// Checks the configuration of `serve`, or prints an example.
     Config(config::Config),
     /// Lists the limits that `serve --limit NAME=VALUE` sets, with their defaults.
@@ -49,6 +53,7 @@ pub(crate) fn main() -> ExitCode {
     let done = match command.unwrap_or(Command::Serve(serve)) {
         Command::Chat(chat) => chat.run(),
         Command::Serve(flags) => serve::run(flags),
+        Command::CertificateReader(reader) => reader.run(),
         Command::Config(config) => config.run(),
         Command::Limits => output::say(&Limits::default()),
         Command::WebHash => web::hash(),

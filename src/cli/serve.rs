@@ -13,6 +13,7 @@ use listenfd::ListenFd;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::certificate::Files;
 use super::descriptors;
 use super::output::{Failure, log_to_stderr, say};
 use super::settings::Flags;
@@ -52,6 +53,7 @@ pub(super) fn run(flags: Flags) -> Result<(), Failure> {
     // All keys of all rooms have just been read on this stack.
     wipe::stack::<{ wipe::DEEP }>();
     let listener = if inheritance.is_none() { Some(listen(settings.listen)?) } else { None };
+    let files = settings.identity.as_ref().map(|(cert, key)| Files::open(cert, key)).transpose()?;
     let hardening = harden(options.takeover.as_deref().map(folder_of));
     if settings.require_hardening {
         hardening.insist()?;
@@ -67,6 +69,7 @@ pub(super) fn run(flags: Flags) -> Result<(), Failure> {
     runtime.block_on(async {
         // Before the line that says that it listens: a reader of that line can already stop the server.
         let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let mut hangup = signal(SignalKind::hangup())?;
         let inherited = inheritance.is_some();
         let server = match (inheritance, listener) {
             (Some(inheritance), _) => Server::inherit(inheritance, &identity, options)?,
@@ -76,10 +79,19 @@ pub(super) fn run(flags: Flags) -> Result<(), Failure> {
             (None, None) => return Err("there is nothing to listen on".into()),
         };
         let welcome = welcome(server.local_addr()?, &pin, development, inherited, &hardening);
+        let renewal = files.zip(server.shown_identity()).map(|(files, shown)| files.renew_on_request(shown, pin));
+        let renewal = renewal.transpose()?;
         let stop = async {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
+            loop {
+                tokio::select! {
+                    _ = interrupt.recv() => break,
+                    _ = terminate.recv() => break,
+                    _ = hangup.recv() => match &renewal {
+                        // The thread at the other end lives as long as this process.
+                        Some(renewal) => drop(renewal.send(())),
+                        None => tracing::info!("nothing to reload: a start renews the development certificate"),
+                    },
+                }
             }
             notify(&[NotifyState::Stopping]);
             tracing::info!("stopping: telling the clients and wiping all memory");

@@ -26,6 +26,7 @@ mod output;
 mod serving;
 mod succession;
 mod takeover;
+mod takeover_error;
 mod tls;
 mod transfer;
 mod warden;
@@ -37,7 +38,8 @@ pub use adopt::Adopter;
 pub use dev_certificate::{DEV_CERT, DEV_KEY, Development, Origin};
 pub use options::Options;
 pub use serving::Server;
-pub use takeover::{Inheritance, TakeoverError};
+pub use takeover::Inheritance;
+pub use takeover_error::TakeoverError;
 pub use tls::{Identity, ShownIdentity, TlsError};
 
 /// The default port.

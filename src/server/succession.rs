@@ -8,7 +8,8 @@ use tokio::net::TcpListener;
 
 use super::mailbox::WorkersHandle;
 use super::options::Options;
-use super::takeover::{Claim, Settled, Successor, TakeoverError, TakeoverSocket, UnnamedSocket};
+use super::takeover::{Claim, Settled, Successor, TakeoverSocket, UnnamedSocket};
+use super::takeover_error::TakeoverError;
 use crate::relay::Relay;
 use crate::secret::wipe;
 

@@ -38,9 +38,10 @@ use rustix::net::{
 
 use super::complaint::Complaint;
 use super::memory;
+use super::takeover_error::TakeoverError;
 use super::transfer::{Receiver, Sender};
 use crate::protocol::limits::Limits;
-use crate::relay::{Relay, RestoreError};
+use crate::relay::Relay;
 use crate::secret::wipe;
 
 /// The first words of a new process: the version of this conversation. The records have their own version.
@@ -61,35 +62,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const PATIENCE_OF_NEW: Duration = Duration::from_secs(60);
 /// Time until the next attempt after the system refused to accept.
 const AFTER_ERROR: Duration = Duration::from_millis(100);
-
-/// Why a takeover failed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum TakeoverError {
-    /// Another kind of file has the path.
-    #[error("{0}: this is not a socket; choose another path for --takeover")]
-    NotASocket(PathBuf),
-    /// The socket for the next process cannot be made.
-    #[error(
-        "cannot make the takeover socket {0}: {1}; its folder must exist, and this user must be able to write to it"
-    )]
-    Socket(PathBuf, io::Error),
-    /// The server has no port of its own that another process could take over.
-    #[error("a server without a port of its own cannot be taken over; leave Options::takeover away")]
-    NoPort,
-    /// The other process belongs to another user.
-    #[error("the process at the other end of the takeover socket belongs to another user")]
-    Stranger,
-    /// The other process does not speak this version.
-    #[error("the other process speaks another version of the takeover")]
-    Version,
-    /// The received data is not a relay's state.
-    #[error(transparent)]
-    State(#[from] RestoreError),
-    /// The conversation broke off.
-    #[error("the takeover was interrupted: {0}")]
-    Io(#[from] io::Error),
-}
 
 /// What a new process received: the listening socket and the state. It serves only after the old process has agreed to
 /// stop.

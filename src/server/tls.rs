@@ -1,7 +1,7 @@
 //! The server's TLS: certificate and key from PEM files, and TLS 1.3 only.
 
 use std::fs::File;
-use std::io::{self, BufReader};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -11,6 +11,7 @@ use rustls::crypto::aws_lc_rs;
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use zeroize::Zeroizing;
 
 use crate::protocol::pin::Pin;
 use crate::sync::lock;
@@ -83,13 +84,20 @@ impl Identity {
     /// # Errors
     /// A file is missing or has the wrong content, or the two do not belong together.
     pub fn from_pem_files(cert: &Path, key: &Path) -> Result<Self, TlsError> {
-        let chain: Vec<CertificateDer<'static>> = rustls_pemfile::certs(&mut open(cert)?)
-            .collect::<Result<_, _>>()
-            .map_err(|error| pem_error(cert, error))?;
+        Self::from_pem(&read(cert)?, &read(key)?, cert, key)
+    }
+
+    /// Reads a certificate chain, leaf first, and the leaf's key, both PEM, from the content of two files. Their paths are for errors.
+    ///
+    /// # Errors
+    /// There is no such thing in it, or the two do not belong together.
+    pub fn from_pem(mut cert_pem: &[u8], mut key_pem: &[u8], cert: &Path, key: &Path) -> Result<Self, TlsError> {
+        let chain: Vec<CertificateDer<'static>> =
+            rustls_pemfile::certs(&mut cert_pem).collect::<Result<_, _>>().map_err(|error| pem_error(cert, error))?;
         if chain.is_empty() {
             return Err(TlsError::NoCertificate(cert.to_owned()));
         }
-        let private = rustls_pemfile::private_key(&mut open(key)?).map_err(|error| pem_error(key, error))?;
+        let private = rustls_pemfile::private_key(&mut key_pem).map_err(|error| pem_error(key, error))?;
         let private = private.ok_or_else(|| TlsError::NoKey(key.to_owned()))?;
         Self::matching(chain, private, cert, key)
     }
@@ -170,8 +178,10 @@ fn settings(key: &CertifiedKey) -> Result<Arc<ServerConfig>, TlsError> {
     Ok(Arc::new(config))
 }
 
-fn open(path: &Path) -> Result<BufReader<File>, TlsError> {
-    File::open(path).map(BufReader::new).map_err(|error| file_error(path, error))
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, TlsError> {
+    let mut bytes = Zeroizing::new(Vec::new());
+    File::open(path).and_then(|mut file| file.read_to_end(&mut bytes)).map_err(|error| file_error(path, error))?;
+    Ok(bytes)
 }
 
 pub(super) fn file_error(path: &Path, error: io::Error) -> TlsError {

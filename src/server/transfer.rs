@@ -21,7 +21,7 @@ use foldhash::fast::RandomState;
 use postcard::ser_flavors::Flavor;
 use zeroize::Zeroizing;
 
-use super::takeover::TakeoverError;
+use super::takeover_error::TakeoverError;
 use crate::relay::{Record, Relay, RestoreError};
 use crate::secret::wipe;
 

@@ -8,7 +8,7 @@ use std::process::{Child, Command, ExitStatus, Output};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use subrosa::server::{DEV_CERT, DEV_KEY};
+use subrosa::server::{DEV_CERT, DEV_KEY, Identity};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::frame::{BINARY, TEXT, frame};
@@ -366,4 +366,62 @@ fn a_server_out_of_files_rests_at_both_of_its_sockets() {
     assert!(used < 25, "{used} of 100 hundredths of a second");
     assert_eq!(server.err_so_far(), [""; 0], "each is told once a minute");
     drop((connections, asking));
+}
+
+/// Sends a signal to a process.
+fn send(server: &Process, signal: Signal) {
+    kill_process(Pid::from_raw(server.id() as i32).unwrap(), signal).unwrap();
+}
+
+#[tokio::test]
+async fn a_hangup_reloads_the_certificate_and_a_wrong_one_changes_nothing() {
+    let (folder, other) = (folder(), folder());
+    Identity::development(&folder).unwrap();
+    Identity::development(&other).unwrap();
+    let server =
+        Process::start_in(&folder, &["serve", "--listen", "127.0.0.1:0", "--cert", DEV_CERT, "--key", DEV_KEY]);
+    let line = server.out_starting("Subrosa ");
+    let address: SocketAddr = line.split("listens on ").nth(1).unwrap().split(": ").next().unwrap().parse().unwrap();
+    // It fails where the server shows another certificate.
+    drop(tls_to(address, &folder).await);
+    for name in [DEV_CERT, DEV_KEY] {
+        fs::copy(other.join(name), folder.join(name)).unwrap();
+    }
+    send(&server, Signal::HUP);
+    server.err_with("reloaded the certificate");
+    server.err_with("another key");
+    drop(tls_to(address, &other).await);
+    for (file, said) in [(DEV_KEY, "no private key"), (DEV_CERT, "No such file")] {
+        match file {
+            DEV_KEY => fs::write(folder.join(file), "noise").unwrap(),
+            _ => fs::remove_file(folder.join(file)).unwrap(),
+        }
+        send(&server, Signal::HUP);
+        let line = server.err_with("was not reloaded");
+        assert!(line.contains(said) && line.contains(file), "{line}");
+        drop(tls_to(address, &other).await);
+    }
+    server.interrupt();
+    server.err_with("stopped");
+    assert!(server.wait().success());
+}
+
+#[test]
+fn a_hangup_without_files_to_reload_ends_nothing() {
+    let server = Process::start_in(&folder(), &["serve", "--listen", "127.0.0.1:0"]);
+    server.out_starting("Open a room");
+    send(&server, Signal::HUP);
+    server.err_with("nothing to reload");
+    server.interrupt();
+    server.err_with("stopped");
+    assert!(server.wait().success());
+}
+
+/// The reader of a renewed certificate does not outlive its server, however that ends.
+#[test]
+fn the_certificate_reader_ends_with_its_server() {
+    let mut reader = Command::new(env!("CARGO_BIN_EXE_subrosa"));
+    reader.args(["certificate-reader", "--cert", "none", "--key", "none"]);
+    let reader = reader.stdin(std::process::Stdio::null()).output().unwrap();
+    assert!(reader.status.success() && reader.stdout.is_empty(), "{reader:?}");
 }
