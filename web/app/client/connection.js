@@ -21,6 +21,8 @@ const IMPATIENT_MS = 4_000;
 /** What our own close frames say: 1000 is a goodbye, after which the server keeps no place; anything else is not. */
 const GOODBYE = 1000;
 const COMING_BACK = 4000;
+/** A session that is unknown so long before its time, in seconds, was forgotten. */
+const RESTART_SURE_S = 5;
 /** No announced restart takes longer than this. */
 const LONGEST_RESTART_MS = 300_000;
 
@@ -28,7 +30,7 @@ const LONGEST_RESTART_MS = 300_000;
  * Why a session is over: by one's own wish; the server keeps it no longer; the server restarted and has forgotten it; the server closed for good; the
  * server broke the protocol, or speaks another version of it; there was never a connection.
  *
- * @typedef {"closed" | "session-lost" | "restarted" | "refused" | "protocol" | "version" | "unreachable"} End
+ * @typedef {"closed" | "session-lost" | "removed" | "restarted" | "refused" | "protocol" | "version" | "unreachable"} End
  */
 
 /** "doubtful": something that was sent has not been answered for a while. @typedef {"connecting" | "live" | "doubtful" | "away"} LineState */
@@ -58,7 +60,7 @@ export class Connection {
       send: (frame) => this.socket?.send(frame),
       deliver: (event) => this.deliver(event),
       live: () => this.becameLive(),
-      lost: () => this.end(this.restarting ? "restarted" : "session-lost"),
+      lost: (reason) => this.end(this.whyLost(reason)),
     });
     /** @type {WebSocket | undefined} */
     this.socket = undefined;
@@ -73,6 +75,8 @@ export class Connection {
     /** When the server last said anything, in milliseconds of this page's clock. */
     this.heardAt = 0;
     this.isDoubtful = false;
+    /** When the connection was lost, in milliseconds of this page's clock. */
+    this.awayAt = 0;
     /** When the server will have given the session up, in milliseconds of this page's clock. */
     this.keptUntil = 0;
     /** @type {Record<"retry" | "ack" | "silence" | "answer" | "doubt", ReturnType<typeof setTimeout> | undefined>} */
@@ -188,6 +192,13 @@ export class Connection {
     this.handlers.state("live");
   }
 
+  /** A server that knows nothing of a session which it should still keep has restarted. @param {string | null} reason as the server says @returns {End} */
+  whyLost(reason) {
+    if (reason === "removed") return "removed";
+    const isEarly = reason === null && Date.now() - this.awayAt < ((this.limits?.resume_window_s ?? 0) - RESTART_SURE_S) * 1000;
+    return this.restarting || isEarly ? "restarted" : "session-lost";
+  }
+
   /** @param {WebSocket} socket @param {number} code */
   broken(socket, code) {
     if (socket !== this.socket || this.over) return;
@@ -196,6 +207,7 @@ export class Connection {
     if (this.keptUntil === 0) return this.end("unreachable");
     if (!this.session.resumable) return this.end(this.restarting ? "restarted" : "session-lost");
     const wait = this.restartMs ?? this.backoff.next();
+    if (this.keptUntil === Infinity) this.awayAt = Date.now();
     if (this.keptUntil === Infinity) this.keptUntil = Date.now() + (this.keptForMs ?? 0) + (this.restartMs ?? 0);
     this.restartMs = undefined;
     if (Date.now() > this.keptUntil) return this.end(this.restarting ? "restarted" : "session-lost");

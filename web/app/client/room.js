@@ -390,7 +390,7 @@ export class Room {
 
   /** The session is over, and the membership with it. @param {import("./connection.js").End} end */
   cutOff(end) {
-    const why = end === "restarted" || end === "refused" ? end : end === "protocol" || end === "version" ? "protocol" : "lost";
+    const why = end === "restarted" || end === "refused" || end === "removed" ? end : end === "protocol" || end === "version" ? "protocol" : "lost";
     this.run(async () => this.machine.end(why)).catch(() => {});
   }
 

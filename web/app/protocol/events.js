@@ -34,7 +34,7 @@
  *   | { cmd: "presence", roomId: string }
  *   | { cmd: "gap", from: number, to: number, reason: string }
  *   | { cmd: "done" }
- *   | { cmd: "error", code: string, retry: boolean }
+ *   | { cmd: "error", code: string, retry: boolean, reason: string | null }
  *   | { cmd: "unknown" }} ServerEvent
  */
 
@@ -70,7 +70,7 @@ export function parseEvent(text) {
 /** @param {string} cmd @param {Fields} frame @param {Fields} data @returns {ServerEvent} */
 function read(cmd, frame, data) {
   if (cmd === "error" || cmd.endsWith("-error")) {
-    return { cmd: "error", code: string(data, "code"), retry: data.retry === "later" };
+    return { cmd: "error", code: string(data, "code"), retry: data.retry === "later", reason: optional(data, "reason") };
   }
   if (DONE.includes(cmd)) return { cmd: "done" };
   switch (cmd) {

@@ -32,7 +32,7 @@ const REPEATABLE = ["list-members", "set-card", "reset-room-keys", "ack", "send-
  * @property {(frame: string) => void} send
  * @property {(event: ServerEvent) => void} deliver something that answers no command of ours
  * @property {() => void} live all that was missed has been replayed
- * @property {() => void} lost no token takes the session up: it is over
+ * @property {(reason: string | null) => void} lost no token takes the session up: it is over; why, if the server says so
  */
 
 /** @typedef {{ frame: string, repeats: boolean, sent: boolean, answered: (answer: Answer) => void }} Pending */
@@ -55,6 +55,8 @@ export class Session {
     /** The present connection's token first, then those of older connections, newest first. @type {string[]} */
     this.tokens = [];
     this.trying = 0;
+    /** Why the server refused a token, if it said so. @type {string | null} */
+    this.refusal = null;
     /** In the order in which they came. @type {Map<string, Pending>} */
     this.pending = new Map();
     this.lastId = 0;
@@ -159,7 +161,7 @@ export class Session {
   resumeWith(place) {
     const token = this.tokens[place];
     if (token === undefined) {
-      this.out.lost();
+      this.out.lost(this.refusal);
       return;
     }
     this.phase = "resuming";
@@ -188,6 +190,7 @@ export class Session {
   /** @param {string | null} id @param {ServerEvent} event */
   refusedResume(id, event) {
     if (event.cmd !== "error" || id !== this.ownId) return;
+    this.refusal = event.reason ?? this.refusal;
     this.tokens.splice(this.trying, 1);
     this.resumeWith(this.trying);
   }

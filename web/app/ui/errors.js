@@ -1,7 +1,7 @@
 /**
  * The texts of errors.
  */
-import { EntryError, RoomError, SealedError } from "../client/index.js";
+import { SealedError } from "../sealed/error.js";
 import { t } from "./i18n.js";
 
 /** @param {unknown} error */
@@ -11,7 +11,8 @@ export function explain(error) {
     if (error.id === "bad-certificate" || error.id === "bad-chain") return t("error.linkForged");
     return error.id === "bad-name" ? t("error.name") : t("error.link");
   }
-  if (error instanceof RoomError) {
+  // The modules of rooms are loaded later than this one: their errors are known by their names.
+  if (isNamed(error, "RoomError")) {
     if (error.id === "too-long") return t("error.tooLong");
     if (error.id === "alone") return t("error.alone");
     if (error.id === "busy") return t("error.busy");
@@ -19,7 +20,7 @@ export function explain(error) {
     if (error.id === "no-such-member") return t("error.memberGone");
     return t("error.other", { code: error.id });
   }
-  if (!(error instanceof EntryError)) throw error;
+  if (!isNamed(error, "EntryError")) throw error;
   switch (error.code) {
     case "denied":
       return t("error.denied");
@@ -39,3 +40,8 @@ export function explain(error) {
       return t("error.other", { code: error.code });
   }
 }
+
+/** @typedef {{ RoomError: import("../client/index.js").RoomError, EntryError: import("../client/index.js").EntryError }} Named */
+
+/** @template {keyof Named} Name @param {unknown} error @param {Name} name @returns {error is Named[Name]} */
+const isNamed = (error, name) => error instanceof Error && error.name === name;

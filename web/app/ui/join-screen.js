@@ -1,7 +1,8 @@
 /**
  * Shows an invite before it is used: the room, its owner and the expiry. This does not spend the invite.
  */
-import { clockOffset, fingerprintOf, joinRoom } from "../client/index.js";
+import { clockOffset } from "../client/server-clock.js";
+import { fingerprintOf } from "../sealed/fingerprint.js";
 import { tidyName } from "../sealed/name.js";
 import { field, fill, h } from "./dom.js";
 import { formCard } from "./form.js";
@@ -60,7 +61,7 @@ export async function joinScreen(link, url, go) {
       wordsView(owner),
       h("details", {}, h("summary", {}, t("member.groups")), groupsView(owner)),
     ),
-    h("p", { class: "hint history-note" }, t("join.history")),
+    h("p", { class: "hint history-note" }, `${t("join.reload")} ${t("join.history")}`),
     h("button", { type: "button", class: "quiet", onclick: () => go.start() }, t("app.back")),
   );
 }
@@ -84,6 +85,9 @@ function joinCard(link, go) {
     fields: [field(t("create.name"), name)],
     submit: t("join.submit"),
     working: t("join.working"),
-    act: async () => go.entered(await joinRoom(location.origin, link, tidyName(name.value), go.handlers)),
+    act: async () => {
+      const { joinRoom } = await import("../client/index.js");
+      await go.entered(await joinRoom(location.origin, link, tidyName(name.value), go.handlers));
+    },
   });
 }

@@ -4,7 +4,8 @@
  */
 import { takenLink, watchFragment } from "./fragment.js";
 import { wishedLanguage } from "./early.js";
-import { findLink, isSupported } from "../client/index.js";
+import { findLink } from "../client/find-link.js";
+import { isSupported } from "../sealed/identity.js";
 import { announce, mountAnnouncer } from "./announce.js";
 import { resetAttention } from "./attention.js";
 import { closeDialogs, openDialog } from "./dialog.js";
@@ -13,13 +14,14 @@ import { explain } from "./errors.js";
 import { t } from "./i18n.js";
 import { joinScreen } from "./join-screen.js";
 import { panic, watchPanicKey } from "./panic.js";
-import { RoomScreen } from "./room-screen.js";
 import { startScreen } from "./start-screen.js";
 
 /** @typedef {import("../client/index.js").Room} Room */
 
-/** The one room of this page. @type {{ room: Room, screen: RoomScreen } | undefined} */
+/** The one room of this page. @type {{ room: Room, screen: import("./room-screen.js").RoomScreen } | undefined} */
 let present;
+/** A room whose screen is being loaded. @type {Room | undefined} */
+let entering;
 /** What came before the room was shown. @type {import("../client/room/machine.js").RoomEvent[]} */
 let before = [];
 /** Ends the wait of a room that is over but still to be read. @type {(() => void) | undefined} */
@@ -27,8 +29,8 @@ let stopWaiting;
 
 const wipe = () => {
   stopWaiting?.();
-  present?.room.abandon();
-  present = undefined;
+  (present?.room ?? entering)?.abandon();
+  present = entering = undefined;
   before = [];
 };
 
@@ -42,7 +44,11 @@ const go = {
     },
     state: (state) => present?.screen.connection(state),
   },
-  entered: (room) => {
+  entered: async (room) => {
+    entering = room;
+    const { RoomScreen } = await import("./room-screen.js");
+    // It may have ended meanwhile.
+    if (entering !== room) return;
     const screen = new RoomScreen(room, { panic: () => panic(wipe) });
     present = { room, screen };
     show(screen.element);
@@ -61,6 +67,7 @@ function over(ending) {
   const screen = present?.screen;
   present = undefined;
   before = [];
+  entering = undefined;
   closeDialogs();
   const text = t(`ended.${ending}`);
   const end = () => {
@@ -128,6 +135,9 @@ async function begin() {
   const link = takenLink();
   if (link) await open(link);
   else go.start();
+  // What a room needs comes while the person reads and types.
+  await import("./room-screen.js");
+  await import("../client/index.js");
 }
 
 begin();

@@ -1,7 +1,7 @@
 /**
  * One member: the fingerprint, its comparison, and the actions of the owner.
  */
-import { groups, words } from "../client/index.js";
+import { groups, words } from "../sealed/fingerprint.js";
 import { confirmThat, openDialog } from "./dialog.js";
 import { fill, h } from "./dom.js";
 import { explain } from "./errors.js";

@@ -1,7 +1,7 @@
 /**
  * The first screen: open a room, or join one.
  */
-import { createRoom, serverPin } from "../client/index.js";
+import { serverPin } from "../client/server-pin.js";
 import { tidyName } from "../sealed/name.js";
 import { field, h, select } from "./dom.js";
 import { formCard } from "./form.js";
@@ -13,7 +13,7 @@ import { scanCode } from "./scan.js";
 /**
  * @typedef {object} Go
  * @property {import("../client/room.js").Handlers} handlers of the room to be
- * @property {(room: import("../client/index.js").Room) => void} entered
+ * @property {(room: import("../client/index.js").Room) => Promise<void>} entered
  * @property {(text: string) => Promise<void>} look at an invite, in whatever text it is
  * @property {(message?: string) => void} start
  */
@@ -58,10 +58,11 @@ function createCard(go) {
     act: async () => {
       /** @type {import("../protocol/codes.js").OwnerLeaves} */
       const ownerLeaves = stay.value === "transfer" ? "transfer" : "close";
+      const { createRoom } = await import("../client/index.js");
       const pin = await serverPin(location.origin).catch(() => null);
       const wanted = { roomName: tidyName(roomName.value), name: tidyName(name.value), ownerLeaves, pin };
       const expiresInS = life.value === "none" ? undefined : Number(life.value);
-      go.entered(await createRoom(location.origin, { ...wanted, ...(expiresInS && { expiresInS }) }, go.handlers));
+      await go.entered(await createRoom(location.origin, { ...wanted, ...(expiresInS && { expiresInS }) }, go.handlers));
     },
   });
 }

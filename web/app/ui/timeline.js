@@ -59,12 +59,14 @@ export class Timeline {
     this.done = undefined;
     /** Whether the view stays at the end. */
     this.sticks = true;
+    /** The heights of content and view when they were last looked at. */
+    this.size = "";
     this.unread = 0;
     /** The line above what is new. @type {Entry | undefined} */
     this.line = undefined;
     this.log.addEventListener("scroll", () => this.scrolled(), { passive: true });
     // The field grows, keyboards open, phones turn: a reader at the end stays there.
-    const watch = new ResizeObserver(() => this.sticks && this.scrollToEnd());
+    const watch = new ResizeObserver(() => this.resized());
     for (const element of [this.log, this.list, this.before]) watch.observe(element);
     this.showJump();
   }
@@ -254,6 +256,11 @@ export class Timeline {
 
   scrolled() {
     const { scrollHeight, scrollTop, clientHeight } = this.log;
+    // Browsers also move the view when its size or its content changes: that is nobody's wish to leave the end.
+    const size = `${scrollHeight} ${clientHeight}`;
+    const isSameSize = size === this.size;
+    this.size = size;
+    if (this.sticks && !isSameSize) return this.scrollToEnd();
     this.sticks = this.end === this.entries.length && scrollHeight - scrollTop - clientHeight < NEAR_END;
     if (scrollTop < NEAR_EDGE && this.first > 0) this.extendTop();
     else if (scrollHeight - scrollTop - clientHeight < NEAR_EDGE && this.end < this.entries.length) this.extendEnd();
@@ -290,6 +297,11 @@ export class Timeline {
     const before = this.log.scrollHeight - this.log.scrollTop;
     change();
     this.log.scrollTop = this.log.scrollHeight - before;
+  }
+
+  resized() {
+    this.size = `${this.log.scrollHeight} ${this.log.clientHeight}`;
+    if (this.sticks) this.scrollToEnd();
   }
 
   scrollToEnd() {

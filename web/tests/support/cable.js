@@ -5,6 +5,7 @@ import { connect, createServer } from "node:net";
 export function layCable(port) {
   const ends = new Set();
   let whole = true;
+  let silent = false;
   const listener = createServer((near) => {
     if (!whole) return near.resetAndDestroy();
     const far = connect(Number(port), "127.0.0.1");
@@ -12,7 +13,8 @@ export function layCable(port) {
       ends.add(from);
       from.on("error", () => {});
       from.on("close", () => (ends.delete(from), to.destroy()));
-      from.pipe(to);
+      from.on("data", (data) => silent || to.write(data));
+      from.on("end", () => to.end());
     }
   });
   return new Promise((resolve) =>
@@ -23,6 +25,8 @@ export function layCable(port) {
           whole = false;
           for (const end of ends) end.resetAndDestroy();
         },
+        /** Nothing passes any more, and nobody is told. */
+        silence: () => (silent = true),
         mend: () => (whole = true),
         stop() {
           this.cut();
