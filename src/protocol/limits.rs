@@ -39,31 +39,31 @@ macro_rules! limits {
 limits! {
     /// Largest frame from a client before its first membership, in bytes.
     first_frame_bytes = 16_384, 1_024..=16_777_216;
-    /// Largest frame from a client that is in a room, in bytes; a message's fragments together count as one frame.
+    /// Largest frame from a member of a room, in bytes. The fragments of a message together are one frame.
     frame_bytes = 1_048_576, 1_024..=16_777_216;
-    /// Tokens a second and connection, in the long run. A command costs one or more (section 6). Past it the server reads no further until the time is up.
+    /// Tokens per second for one connection. A command costs one or more (section 6). Without tokens the server pauses reading.
     commands_per_s = 10_000, 1..=1_000_000_000;
-    /// Tokens that may be spent at once before `commands_per_s` applies.
+    /// Tokens that a connection may spend at once.
     commands_burst = 20_000, 1..=1_000_000_000;
-    /// Tokens a second of all connections from one address, in the long run; twice as many may be spent at once.
+    /// Tokens per second for all connections of one address. They may spend twice as many at once.
     commands_per_address_per_s = 50_000, 1..=1_000_000_000;
     /// Connections to the server.
     connections = 100_000, 1..=10_000_000;
     /// Connections from one IPv4 address or one IPv6 /64 network.
     connections_per_address = 256, 1..=10_000_000;
-    /// Connections from this machine itself, where a local proxy brings everybody from one address.
+    /// Connections from this machine itself, for a local proxy through which all clients connect.
     connections_from_loopback = 100_000, 1..=10_000_000;
     /// Sessions on the server, connected and away.
     sessions = 200_000, 1..=100_000_000;
-    /// Sessions of one address, connected and away; and at most a quarter of what is free.
+    /// Sessions of one address, connected and away; also at most a quarter of the free ones.
     sessions_per_address = 1_024, 1..=10_000_000;
     /// Rooms on the server.
     rooms = 100_000, 1..=100_000_000;
-    /// Rooms that one address created; and at most a quarter of what is free.
+    /// Rooms that one address created; also at most a quarter of the free ones.
     rooms_per_address = 1_024, 1..=10_000_000;
-    /// Part of `memory_bytes`, `sessions` and `rooms` for all connections from this machine itself, in per cent.
+    /// Share of `memory_bytes`, `sessions` and `rooms` for all connections from this machine itself, in per cent.
     loopback_share = 50, 1..=100;
-    /// Rooms that one connection may be in.
+    /// Rooms of which one connection may be a member.
     rooms_per_connection = 64, 1..=100_000;
     /// Members of one room.
     members_per_room = 1_024, 1..=1_000_000;
@@ -75,17 +75,17 @@ limits! {
     id_bytes = 64, 1..=1_024;
     /// Longest public key, in bytes of PEM.
     public_key_bytes = 2_048, 1_024..=2_048;
-    /// Longest card, in bytes as it stands in JSON.
+    /// Longest card, in bytes of its JSON form.
     card_bytes = 4_096, 0..=65_536;
-    /// Bytes that may wait for one connection to read them; past it the reader is disconnected.
+    /// Bytes that may wait for one connection. Beyond it the server disconnects the reader.
     queue_bytes = 8_388_608, 65_536..=1_099_511_627_776;
-    /// Events that may wait for one connection to read them; past it the reader is disconnected.
+    /// Events that may wait for one connection. Beyond it the server disconnects the reader.
     queue_events = 65_536, 16..=1_000_000_000;
-    /// Bytes that one resumable session's window holds.
+    /// Size of one resumable session's window, in bytes.
     window_bytes = 8_388_608, 65_536..=1_099_511_627_776;
-    /// Events that one resumable session's window holds.
+    /// Size of one resumable session's window, in events.
     window_events = 65_536, 256..=1_000_000_000;
-    /// Memory that clients may make the server hold, in bytes. 0: half of what the machine, its control group and its limits give. Past it the largest holder loses first.
+    /// Memory that the server uses for its clients, in bytes. 0: half of the memory of the machine, its control group and its resource limits, whichever is least. Beyond it the largest holder loses first.
     memory_bytes = 0, 0..=1_099_511_627_776;
     /// Memory that the clients at one address may make the server hold, in bytes. Past it the largest of its sessions loses first.
     memory_per_address_bytes = 67_108_864, 65_536..=1_099_511_627_776;
