@@ -223,3 +223,15 @@ fn what_cannot_work_is_said_clearly() {
     nothing.err_with("no link on standard input");
     assert_eq!(nothing.wait().code(), Some(1));
 }
+
+#[test]
+fn a_signal_before_the_room_ends_the_program_with_a_word() {
+    // It takes the connection and never answers.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = format!("wss://{}", silent.local_addr().unwrap());
+    let chat = Process::start(&["chat", "create", "--as", "alice", "--server", &server, "--pin", &"A".repeat(43)]);
+    let _connection = silent.accept().unwrap();
+    chat.interrupt();
+    chat.err_with("stopped before you were in the room");
+    assert_eq!(chat.wait().code(), Some(1));
+}

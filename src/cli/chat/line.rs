@@ -40,7 +40,7 @@ pub(super) enum Line<'a> {
 
 /// What `/help` shows.
 pub(super) const HELP: &str = "\
-Type to talk. To begin a message with /, type //.
+Type to talk. To begin a message with /, type //. Write a name with spaces in quotes.
   /invite [--forever] [--expires 10m]  make a link for one person, or for all who have it
   /members                             who is here, with fingerprints
   /verify NAME [WORDS]                 check the fingerprint of NAME

@@ -5,6 +5,7 @@
 //! join   → link → connect → room                           ┴→ talk: lines in → room → lines out
 //! ```
 
+mod commands;
 mod duration;
 mod editor;
 mod enter;
@@ -18,7 +19,6 @@ mod prompt;
 mod talk;
 mod terminal;
 mod typed;
-mod wishes;
 
 use super::output::Failure;
 pub(super) use options::Chat;
@@ -33,14 +33,22 @@ impl Chat {
             .on_thread_park(wipe::stack::<{ wipe::DEEP }>)
             .enable_all()
             .build()?;
+        // Before the terminal is taken over: a signal must not end the program without giving it back.
+        let mut signals = runtime.block_on(async { talk::Signals::new() })?;
         let (keys, prompt) = prompt::Keys::take().unzip();
         let mut input = prompt.clone().map_or_else(input::Input::standard, input::Input::keys);
         let done = runtime.block_on(async {
-            let (opened, (room, events)) = match self.way {
-                Way::Create(create) => (true, enter::create(create).await?),
-                Way::Join(join) => (false, enter::join(join, &mut input).await?),
+            let entering = async {
+                match self.way {
+                    Way::Create(create) => enter::create(create).await.map(|entered| (true, entered)),
+                    Way::Join(join) => enter::join(join, &mut input).await.map(|entered| (false, entered)),
+                }
             };
-            talk::talk(room, events, input, terminal::Terminal::standard(prompt)?, opened).await
+            let (opened, (room, events)) = tokio::select! {
+                entered = entering => entered?,
+                () = signals.next() => return Err("stopped before you were in the room".into()),
+            };
+            talk::talk(room, events, input, terminal::Terminal::standard(prompt)?, signals, opened).await
         });
         drop(keys);
         // Nothing of worth is left; a name look-up may still hang.

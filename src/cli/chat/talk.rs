@@ -8,11 +8,11 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::commands::{Shown, obey};
 use super::input::Input;
 use super::names::shown;
 use super::terminal::Terminal;
 use super::typed::Typed;
-use super::wishes::{Shown, obey};
 use crate::cli::output::Failure;
 use subrosa::client::{Person, RoomEnd, RoomEvent, RoomEvents, SealedRoom};
 use subrosa::protocol::codes::LeaveReason;
@@ -35,6 +35,7 @@ pub(super) async fn talk<O: Write, E: Write>(
     mut events: RoomEvents,
     mut input: Input,
     mut terminal: Terminal<O, E>,
+    mut signals: Signals,
     opened: bool,
 ) -> Result<(), Failure> {
     // One line at a time; events appear at once.
@@ -42,7 +43,6 @@ pub(super) async fn talk<O: Write, E: Write>(
     let mut room = Some(room);
     // A script must learn whether all its lines had an effect.
     let (mut failed, mut to_the_end) = (false, false);
-    let mut signals = Signals::new()?;
     loop {
         let done = tokio::select! {
             event = events.next() => match event {
@@ -105,7 +105,7 @@ pub(super) async fn talk<O: Write, E: Write>(
 }
 
 /// The signals that ask a program to stop.
-struct Signals {
+pub(super) struct Signals {
     interrupt: Signal,
     terminate: Signal,
     /// The terminal was closed.
@@ -113,7 +113,8 @@ struct Signals {
 }
 
 impl Signals {
-    fn new() -> io::Result<Self> {
+    /// From here on they do not end the program by themselves.
+    pub(super) fn new() -> io::Result<Self> {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
@@ -121,7 +122,8 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self) {
+    /// Waits for the next. Cancel-safe.
+    pub(super) async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
