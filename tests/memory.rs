@@ -1,6 +1,6 @@
-//! Ten thousand clients that drop with much to read: the memory for it is bounded by
-//! `memory_per_address_bytes`, and given back when their time is up.
-//! A program of its own, since it looks at the memory of its process. Without `SUBROSA_SOAK` it is shortened to a fifth.
+//! Ten thousand clients that drop with much to read: the memory for it is bounded by `memory_per_address_bytes`, and
+//! given back when their time is up. A program of its own, since it looks at the memory of its process. Without
+//! `SUBROSA_SOAK` it is shortened to a fifth.
 
 #[path = "support/keys.rs"]
 mod keys;

@@ -86,7 +86,8 @@ impl Crowd {
         }
     }
 
-    /// `$R0` stands for the newest room, `$R1` for the one before; `$U`, `$K`, `$F` and `$T` for users, keys and tokens; `$P` for a public key.
+    /// `$R0` stands for the newest room, `$R1` for the one before; `$U`, `$K`, `$F` and `$T` for users, keys and
+    /// tokens; `$P` for a public key.
     fn fill_in(&self, text: &str) -> String {
         let mut text = text.replace("$P", &PUBLIC_KEY.replace('\n', "\\n"));
         for (word, known) in &self.words {
@@ -204,7 +205,8 @@ pub(super) fn frames(data: &[u8]) {
     crowd.end();
 }
 
-/// Records as another process sends them, each with two bytes of length before it. What can be taken over can be handed on.
+/// Records as another process sends them, each with two bytes of length before it. What can be taken over can be handed
+/// on.
 pub(super) fn takeover(data: &[u8]) {
     let mut rest = data;
     let relay = Relay::restore(limits(), String::new(), || -> Result<Record, RestoreError> {

@@ -1,5 +1,5 @@
-//! A renewed certificate for a hardened server. The server cannot open files any more, so a process of its own reads them when
-//! the server asks.
+//! A renewed certificate for a hardened server. The server cannot open files any more, so a process of its own reads
+//! them when the server asks.
 //!
 //! ```text
 //! SIGHUP → thread of the server ── one byte ─▶ reader: reads both files

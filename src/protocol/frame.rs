@@ -1,8 +1,8 @@
 //! WebSocket framing (RFC 6455 §5): a client's frames are read out of a buffer, a server's are written.
 //!
 //! The relay frames data itself because it owns the buffers: a frame is read in place, and an event for many members is
-//! framed once. [`write_client_frame`] and [`read_server_frame`] are the client's half, for programs that speak to a server
-//! without a WebSocket library: tests and load generators.
+//! framed once. [`write_client_frame`] and [`read_server_frame`] are the client's half, for programs that speak to a
+//! server without a WebSocket library: tests and load generators.
 
 use std::ops::Range;
 
@@ -188,7 +188,8 @@ fn server_header_len(length: usize) -> usize {
     }
 }
 
-/// Appends the header of a server's unfragmented frame with a payload of `length` bytes. Servers do not mask (RFC 6455 §5.1).
+/// Appends the header of a server's unfragmented frame with a payload of `length` bytes. Servers do not mask (RFC 6455
+/// §5.1).
 pub fn write_server_header(out: &mut Vec<u8>, opcode: Opcode, length: usize) {
     out.push(0x80 | opcode.bits());
     if length < 126 {

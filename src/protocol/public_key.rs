@@ -1,9 +1,9 @@
 //! The RSA public key that a member brings: parsed, bounded and brought into one form.
 //!
-//! Clients send PKCS#1 (`BEGIN RSA PUBLIC KEY`) or SPKI (`BEGIN PUBLIC KEY`) in PEM. Whoever receives one, relay or member,
-//! puts it through [`PublicKey::from_pem`], which goes from cheap to dear: length of the text, PEM armour, DER structure, size
-//! and exponent, and only then the number itself. What comes out is the one PKCS#1 encoding of that key, so equal keys have
-//! equal bytes whatever armour they came in.
+//! Clients send PKCS#1 (`BEGIN RSA PUBLIC KEY`) or SPKI (`BEGIN PUBLIC KEY`) in PEM. Whoever receives one, relay or
+//! member, puts it through [`PublicKey::from_pem`], which goes from cheap to dear: length of the text, PEM armour, DER
+//! structure, size and exponent, and only then the number itself. What comes out is the one PKCS#1 encoding of that
+//! key, so equal keys have equal bytes whatever armour they came in.
 use rsa::{
     pkcs1::{ALGORITHM_ID, LineEnding, RsaPublicKeyRef, pem},
     pkcs8::{
@@ -88,7 +88,8 @@ impl PublicKey {
         Ok(Self { pkcs1: der.into() })
     }
 
-    /// Reads a key from the DER of its SPKI form (RFC 5280, 4.1.2.7), with the algorithm `rsaEncryption` and NULL parameters.
+    /// Reads a key from the DER of its SPKI form (RFC 5280, 4.1.2.7), with the algorithm `rsaEncryption` and NULL
+    /// parameters.
     ///
     /// # Errors
     /// As [`PublicKey::from_pkcs1_der`].
@@ -108,7 +109,8 @@ impl PublicKey {
         &self.pkcs1
     }
 
-    /// The PKCS#1 form as PEM (`BEGIN RSA PUBLIC KEY`), 64 characters a line, each ended by a line feed: what the relay sends on.
+    /// The PKCS#1 form as PEM (`BEGIN RSA PUBLIC KEY`), 64 characters a line, each ended by a line feed: what the relay
+    /// sends on.
     pub fn pkcs1_pem(&self) -> String {
         pem::encode_string(PKCS1_LABEL, LineEnding::LF, &self.pkcs1)
             .unwrap_or_else(|_| unreachable!("a few hundred bytes always fit into PEM"))
@@ -139,7 +141,8 @@ fn check(modulus: UintRef<'_>, exponent: UintRef<'_>) -> Result<(), PublicKeyErr
     if exponent.as_bytes() != EXPONENT {
         return Err(PublicKeyError::Exponent);
     }
-    // The relay never calculates with the key. Setting up the arithmetic would cost a stranger's join ten times as much.
+    // The relay never calculates with the key. Setting up the arithmetic would cost a stranger's join ten times as
+    // much.
     match bytes.last() {
         Some(last) if last & 1 == 1 => Ok(()),
         _ => Err(PublicKeyError::Modulus),

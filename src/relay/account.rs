@@ -1,7 +1,7 @@
 //! One account of what clients make the server hold and do, by address.
 //!
-//! Accounts form a tree. The root is the whole server. Below it are IPv4 addresses, IPv6 /48 networks with their /64 networks, and this
-//! machine itself:
+//! Accounts form a tree. The root is the whole server. Below it are IPv4 addresses, IPv6 /48 networks with their /64
+//! networks, and this machine itself:
 //!
 //! ```text
 //! server ─┬─ IPv4 address
@@ -10,10 +10,10 @@
 //!                      └─ another address of 127.0.0.0/8
 //! ```
 //!
-//! What is charged to an account is charged to every account above it. Memory has two kinds. *Fixed* memory is what cannot be taken back, such as
-//! rooms and keys: an account that has too much of it is refused more. All other memory belongs to parts (sessions, and accounts below): an
-//! account that exceeds its bound is *pressed*, and its largest parts shrink to a common level (max–min fairness). A part that is below that
-//! level loses nothing.
+//! What is charged to an account is charged to every account above it. Memory has two kinds. *Fixed* memory is what
+//! cannot be taken back, such as rooms and keys: an account that has too much of it is refused more. All other memory
+//! belongs to parts (sessions, and accounts below): an account that exceeds its bound is *pressed*, and its largest
+//! parts shrink to a common level (max–min fairness). A part that is below that level loses nothing.
 //!
 //! An address exists here only as a keyed digest; see [`super::digest`].
 
@@ -44,7 +44,8 @@ pub enum Count {
 pub(super) trait Part: Send + Sync {
     /// Bytes that it holds.
     fn held(&self) -> usize;
-    /// Frees memory until at most `level` bytes are held. Called without a lock held. Names the connections that are to be closed.
+    /// Frees memory until at most `level` bytes are held. Called without a lock held. Names the connections that are to
+    /// be closed.
     fn shrink_to(&self, level: usize, closing: &mut Vec<ConnectionId>);
 }
 
@@ -162,7 +163,8 @@ impl Account {
         self.pressure.freed(bytes);
     }
 
-    /// Charges fixed memory for as long as the charge lives. It may exceed the bound; ask [`Account::has_room_for`] before.
+    /// Charges fixed memory for as long as the charge lives. It may exceed the bound; ask [`Account::has_room_for`]
+    /// before.
     pub(super) fn charge(self: &Arc<Self>, bytes: usize) -> Charge {
         let mut charge = Charge { account: self.clone(), bytes: 0 };
         charge.set(bytes);

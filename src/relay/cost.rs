@@ -1,6 +1,7 @@
 //! What commands cost, in tokens. One token is 10 µs of one core; `commands_per_s` is in tokens.
 //!
-//! The prices follow the instructions that a command takes, at 40,000 for a token. `benches/instructions.sh` compares the two.
+//! The prices follow the instructions that a command takes, at 40,000 for a token. `benches/instructions.sh` compares
+//! the two.
 
 use std::ops::AddAssign;
 

@@ -1,7 +1,9 @@
-//! From an address to its account. The address itself is not kept: accounts are filed by a keyed digest (HMAC-SHA256, RFC 2104, 16 bytes).
+//! From an address to its account. The address itself is not kept: accounts are filed by a keyed digest (HMAC-SHA256,
+//! RFC 2104, 16 bytes).
 //!
-//! The key is random and lives for 24 hours. The key before it stays known for as long again, and an account that is found by its older digest is
-//! filed anew. A change of keys therefore neither doubles what an address may have nor loses what was charged to it.
+//! The key is random and lives for 24 hours. The key before it stays known for as long again, and an account that is
+//! found by its older digest is filed anew. A change of keys therefore neither doubles what an address may have nor
+//! loses what was charged to it.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -145,8 +147,8 @@ fn is_own(address: IpAddr) -> bool {
     address == IpAddr::from([127, 0, 0, 1]) || address == IpAddr::V6(Ipv6Addr::LOCALHOST)
 }
 
-/// The bounds of everything that comes from this machine: `loopback_share` per cent of the server's. Where the host bounds
-/// loopback connections as those of one address, so is the memory.
+/// The bounds of everything that comes from this machine: `loopback_share` per cent of the server's. Where the host
+/// bounds loopback connections as those of one address, so is the memory.
 fn loopback_bounds(limits: &Limits) -> Bounds {
     let share = |whole: u64, one_address: u64| {
         let share = u128::from(whole) * u128::from(limits.loopback_share) / 100;

@@ -19,8 +19,9 @@ use crate::protocol::public_key::PublicKey;
 use crate::room::{Change, Member, Millis};
 use crate::sync::lock;
 
-/// Stands in for the key of a member that gave none, for readers that need one everywhere. Nobody knows its factors: it is the hash of a text,
-/// SHA-256 of `subrosa placeholder key` and a byte that counts from 0, eight times, with the first and the last bit set.
+/// Stands in for the key of a member that gave none, for readers that need one everywhere. Nobody knows its factors: it
+/// is the hash of a text, SHA-256 of `subrosa placeholder key` and a byte that counts from 0, eight times, with the
+/// first and the last bit set.
 pub(super) const PLACEHOLDER_KEY: &str = include_str!("placeholder_key.pem");
 
 /// Bytes of a member without its card and its public key: its places in the room's maps and in its session.

@@ -1,13 +1,13 @@
 //! The shared state of a running server: its rooms, its sessions, and the events that wait for them.
 //!
-//! A new connection is greeted ([`Relay::greet`]). The [`Attached`] that comes back takes the connection's text frames: it
-//! reads the command, lets the room decide, and pushes events into the sessions of all members that must know. A push never
-//! waits: it appends to a session's window. Every call names the connections that it woke in a [`Woken`] list, and the caller
-//! passes them to the threads that write. A resumable session outlives its connection: events then stay in its window until
-//! it is resumed or its time is up.
+//! A new connection is greeted ([`Relay::greet`]). The [`Attached`] that comes back takes the connection's text frames:
+//! it reads the command, lets the room decide, and pushes events into the sessions of all members that must know. A
+//! push never waits: it appends to a session's window. Every call names the connections that it woke in a [`Woken`]
+//! list, and the caller passes them to the threads that write. A resumable session outlives its connection: events then
+//! stay in its window until it is resumed or its time is up.
 //!
-//! Locks, in the order in which they may be taken: a session's `serves`, a room, a session's memberships or outbox, then those
-//! of the registry. None is held across I/O.
+//! Locks, in the order in which they may be taken: a session's `serves`, a room, a session's memberships or outbox,
+//! then those of the registry. None is held across I/O.
 //!
 //! The files stand in the order in which they may use each other.
 

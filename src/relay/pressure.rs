@@ -1,8 +1,9 @@
 //! Which accounts exceed their bound, and who frees what.
 //!
-//! An address is relieved by the thread whose command pressed it, once the command has let go of its locks: so an address cannot grow
-//! faster than it is cut. The whole server is relieved by a thread of its own, the warden, since that can take long. The warden
-//! also drops what is large, because wiping costs about 0.13 ms for each MiB, and gives freed memory back to the system.
+//! An address is relieved by the thread whose command pressed it, once the command has let go of its locks: so an
+//! address cannot grow faster than it is cut. The whole server is relieved by a thread of its own, the warden, since
+//! that can take long. The warden also drops what is large, because wiping costs about 0.13 ms for each MiB, and gives
+//! freed memory back to the system.
 
 use std::any::Any;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -14,7 +15,8 @@ use crate::sync::lock;
 
 /// What is larger is not dropped by an event loop, in bytes.
 pub(super) const DROPPED_HERE: usize = 256 * 1024;
-/// The warden gives memory back to the system whenever this much was freed, in bytes. More at once would stop a thread that allocates for longer.
+/// The warden gives memory back to the system whenever this much was freed, in bytes. More at once would stop a thread
+/// that allocates for longer.
 const TRIM_AFTER: usize = 64 * 1024 * 1024;
 /// How often the warden looks when nobody calls it.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

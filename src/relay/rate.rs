@@ -1,4 +1,5 @@
-//! How many commands an address may ask for in a second, in one atomic number: the generic cell rate algorithm (GCRA, ITU-T I.371).
+//! How many commands an address may ask for in a second, in one atomic number: the generic cell rate algorithm (GCRA,
+//! ITU-T I.371).
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

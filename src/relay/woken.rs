@@ -11,8 +11,8 @@ use super::cost::Cost;
 /// Bytes that a shared buffer takes beside its contents.
 const SHARED_OVERHEAD: usize = 112;
 
-/// What calls brought about beyond their own connection: the connections for which something waits now, and the cost. The
-/// caller passes the connections to the threads that write for them, and charges the cost.
+/// What calls brought about beyond their own connection: the connections for which something waits now, and the cost.
+/// The caller passes the connections to the threads that write for them, and charges the cost.
 ///
 /// A connection is named once until its thread has looked ([`Attached::take`](super::Attached::take)).
 #[derive(Default)]

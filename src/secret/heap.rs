@@ -1,6 +1,7 @@
 //! The C library's heap: how many arenas it keeps, and how freed memory goes back to the system.
 //!
-//! With many threads the heap keeps what was freed once, however much it was: its own thresholds only look at the end of an arena.
+//! With many threads the heap keeps what was freed once, however much it was: its own thresholds only look at the end
+//! of an arena.
 #![allow(unsafe_code, reason = "two calls of the C library that have no safe form")]
 
 /// Bounds the number of arenas. Call it before threads are started.

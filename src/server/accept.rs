@@ -1,4 +1,5 @@
-//! From a TCP connection to a WebSocket: admission, TLS, HTTP, upgrade. One deadline covers all of it and the first command.
+//! From a TCP connection to a WebSocket: admission, TLS, HTTP, upgrade. One deadline covers all of it and the first
+//! command.
 
 use std::io;
 use std::sync::{Arc, Mutex};

@@ -25,7 +25,8 @@ use super::http::{self, Site};
 use super::mailbox::{Newcomer, WorkersHandle};
 use crate::sync::lock;
 
-/// Bytes that wait in the system for a reader, beside those on their way. What it does not read waits in its session's window, and is charged.
+/// Bytes that wait in the system for a reader, beside those on their way. What it does not read waits in its session's
+/// window, and is charged.
 const UNSENT: u32 = 128 * 1024;
 
 /// Where an upgraded connection enters a running server.

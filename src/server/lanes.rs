@@ -1,9 +1,10 @@
-//! What waits for its turn in an event loop, in two lanes: the little that many connections have, and the much of a few.
+//! What waits for its turn in an event loop, in two lanes: the little that many connections have, and the much of a
+//! few.
 //!
-//! All of the small lane has its turn before the next piece of the large one, so that a conversation feels a flood or a fan-out to
-//! thousands for the time of one piece. A piece is one read of at most 64 KiB or a group of writes. The large lane is served in every turn,
-//! the more the longer the small one took, so that neither starves the other. In itself it reads on before it writes: that is where
-//! many events become one system call.
+//! All of the small lane has its turn before the next piece of the large one, so that a conversation feels a flood or a
+//! fan-out to thousands for the time of one piece. A piece is one read of at most 64 KiB or a group of writes. The
+//! large lane is served in every turn, the more the longer the small one took, so that neither starves the other. In
+//! itself it reads on before it writes: that is where many events become one system call.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};

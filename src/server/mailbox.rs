@@ -95,9 +95,9 @@ impl Mailbox {
 
     fn post(&self, write: impl FnOnce(&mut Letters)) {
         write(&mut lock(&self.letters));
-        // The worker sets `asleep`, then checks for letters; a poster adds a letter, then checks `asleep`. With SeqCst at least
-        // one of them sees the other, so no wake-up is lost. The plain `load` before the `swap` keeps the cache line shared
-        // while the worker is awake.
+        // The worker sets `asleep`, then checks for letters; a poster adds a letter, then checks `asleep`. With SeqCst
+        // at least one of them sees the other, so no wake-up is lost. The plain `load` before the `swap` keeps the
+        // cache line shared while the worker is awake.
         if self.asleep.load(Ordering::SeqCst) && self.asleep.swap(false, Ordering::SeqCst) {
             // It can only fail when the worker's poll is gone, and then nobody reads.
             let _ = self.waker.wake();
@@ -150,8 +150,8 @@ impl WorkersHandle {
         self.pass_on(&mut routes, None, Lane::Small);
     }
 
-    /// Tells the workers, except number `own`, about the connections that a read of this lane woke. One read is one letter for
-    /// each worker, and the letter is complete.
+    /// Tells the workers, except number `own`, about the connections that a read of this lane woke. One read is one
+    /// letter for each worker, and the letter is complete.
     pub(super) fn pass_on(&self, routes: &mut Routes, own: Option<usize>, lane: Lane) {
         for (worker, (list, mailbox)) in routes.0.iter_mut().zip(self.0.iter()).enumerate() {
             if Some(worker) != own && !list.is_empty() {

@@ -1,4 +1,5 @@
-//! How much memory the server may use when the host does not say: half of what this machine, its control group and its limits give.
+//! How much memory the server may use when the host does not say: half of what this machine, its control group and its
+//! limits give.
 //!
 //! Read at the start, before the sandbox closes.
 
@@ -22,8 +23,8 @@ pub(super) fn bounded(mut limits: Limits) -> Limits {
     limits
 }
 
-/// Half of the smallest bound on this process's memory, in bytes: the machine's, that of each control group up to the root (versions 1 and 2), and
-/// the process's own limits.
+/// Half of the smallest bound on this process's memory, in bytes: the machine's, that of each control group up to the
+/// root (versions 1 and 2), and the process's own limits.
 fn usable() -> u64 {
     let limits = [Resource::As, Resource::Data].into_iter().filter_map(|resource| getrlimit(resource).current);
     let read = |path: &Path| fs::read_to_string(path).ok();

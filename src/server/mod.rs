@@ -6,9 +6,9 @@
 //! socket → TLS → frames → relay → windows → TLS → socket     event loops, one a core (worker, connection)
 //! ```
 //!
-//! Setting up a connection is rare and has many ways to fail, so it is written as tasks over well-kept libraries. Once it speaks
-//! WebSocket it moves to a worker: a thread with an epoll loop that owns its connections' buffers, reads whole batches, lets the relay
-//! carry them out, and then writes to each recipient once.
+//! Setting up a connection is rare and has many ways to fail, so it is written as tasks over well-kept libraries. Once
+//! it speaks WebSocket it moves to a worker: a thread with an epoll loop that owns its connections' buffers, reads
+//! whole batches, lets the relay carry them out, and then writes to each recipient once.
 
 mod accept;
 mod admission;

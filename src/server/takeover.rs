@@ -79,8 +79,8 @@ pub(super) struct Settled {
     _conversation: Conversation,
 }
 
-/// The stream between the two processes. Each waits for the other only so long at a time: how long everything takes depends on
-/// how much there is, and that is no reason to give up.
+/// The stream between the two processes. Each waits for the other only so long at a time: how long everything takes
+/// depends on how much there is, and that is no reason to give up.
 struct Conversation(UnixStream);
 
 impl Conversation {
@@ -210,8 +210,8 @@ pub(super) struct TakeoverSocket {
 }
 
 impl TakeoverSocket {
-    /// Waits for a process of the same user that wants to take over, and sends it what this process has. Meanwhile this process
-    /// serves.
+    /// Waits for a process of the same user that wants to take over, and sends it what this process has. Meanwhile this
+    /// process serves.
     pub(super) async fn successor(&self, port: &tokio::net::TcpListener, relay: &Arc<Relay>) -> Successor {
         loop {
             let stream = match self.listener.accept().await {

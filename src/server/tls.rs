@@ -87,7 +87,8 @@ impl Identity {
         Self::from_pem(&read(cert)?, &read(key)?, cert, key)
     }
 
-    /// Reads a certificate chain, leaf first, and the leaf's key, both PEM, from the content of two files. Their paths are for errors.
+    /// Reads a certificate chain, leaf first, and the leaf's key, both PEM, from the content of two files. Their paths
+    /// are for errors.
     ///
     /// # Errors
     /// There is no such thing in it, or the two do not belong together.

@@ -1,8 +1,9 @@
 //! The event loops: one thread each, with its own epoll, its own connections and its own buffers.
 //!
-//! A turn of the loop reads from the sockets that are ready. The relay runs the commands and pushes events into windows, of
-//! this worker's connections and of others'. Then every connection with something to write is written once. Large reads, and
-//! events for very many connections, are served in pieces, with other connections' turns between them (see the lanes).
+//! A turn of the loop reads from the sockets that are ready. The relay runs the commands and pushes events into
+//! windows, of this worker's connections and of others'. Then every connection with something to write is written once.
+//! Large reads, and events for very many connections, are served in pieces, with other connections' turns between them
+//! (see the lanes).
 
 use std::collections::BTreeSet;
 use std::io;
@@ -27,7 +28,8 @@ use crate::secret::wipe;
 
 /// The waker's token; connections have those of their slots.
 const WAKER: Token = Token(usize::MAX);
-/// A loop that has had nothing to do for this long wipes its stack. Not at once: that would cost a message at a time more than carrying it out.
+/// A loop that has had nothing to do for this long wipes its stack. Not at once: that would cost a message at a time
+/// more than carrying it out.
 const IDLE_TO_WIPE: Duration = Duration::from_millis(10);
 /// A loop that always has something to do wipes its stack after attending to this many connections.
 const ATTENDED_TO_WIPE: u32 = 4096;
@@ -244,8 +246,8 @@ impl Worker {
         served
     }
 
-    /// Reads from these connections, as far as the turn lasts. What is left waits for the next turn, in which the addresses that were
-    /// served least come first. Returns how many were read.
+    /// Reads from these connections, as far as the turn lasts. What is left waits for the next turn, in which the
+    /// addresses that were served least come first. Returns how many were read.
     fn small_reads(&mut self, slots: &mut Vec<usize>, now: Instant) -> usize {
         let saturated = self.lanes.has_deferred();
         if saturated {
@@ -313,8 +315,8 @@ impl Worker {
         }
     }
 
-    /// Writes what waits for these connections. A group is encrypted first and then written to one right after the other:
-    /// readers on this machine that are still busy with the message before need not be woken again.
+    /// Writes what waits for these connections. A group is encrypted first and then written to one right after the
+    /// other: readers on this machine that are still busy with the message before need not be woken again.
     fn write(&mut self, slots: &[usize], now: Instant) {
         for group in slots.chunks(WRITES_TOGETHER) {
             for &slot in group {

@@ -1,4 +1,5 @@
-//! What clients may make the server hold: the account of their address pays, and past its bound the largest loses first.
+//! What clients may make the server hold: the account of their address pays, and past its bound the largest loses
+//! first.
 
 use serde_json::json;
 

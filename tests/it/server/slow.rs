@@ -28,7 +28,8 @@ fn packet(room: &Room, to: &[&str], payload: &str) -> Value {
     json!({"room_id": room.id, "shared": payload, "to": to})
 }
 
-/// Alice sends packets to both until the frozen one is absent. Carol gets every one of them at once; how many there were.
+/// Alice sends packets to both until the frozen one is absent. Carol gets every one of them at once; how many there
+/// were.
 async fn flood(
     alice: &mut Client,
     carol: &mut Client,
@@ -140,7 +141,8 @@ pub(crate) async fn a_ping_that_is_not_answered() {
     server.stop().await;
 }
 
-/// Who is made to wait by `commands_per_s` cannot answer pings meanwhile, since the server reads none; that is not its fault.
+/// Who is made to wait by `commands_per_s` cannot answer pings meanwhile, since the server reads none; that is not its
+/// fault.
 #[tokio::test]
 async fn a_pause_for_too_many_commands_is_no_ping_timeout() {
     let limits = ["commands_per_s=4", "commands_burst=12", "ping_interval_s=1", "pong_timeout_s=1"];
