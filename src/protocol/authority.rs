@@ -130,6 +130,8 @@ mod tests {
         ] {
             assert_eq!(read(text).as_deref(), Ok(written), "{text}");
         }
+        let parts: Authority = "[::1]:5656".parse().unwrap();
+        assert_eq!((parts.host(), parts.url_host().as_str(), parts.port()), ("::1", "[::1]", 5656));
         assert_eq!(read(&"a".repeat(253)), Ok(format!("{}:443", "a".repeat(253))));
     }
 

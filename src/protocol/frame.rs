@@ -314,6 +314,60 @@ mod tests {
         }
     }
 
+    /// The example of RFC 6455 §5.7: "Hello", masked.
+    const HELLO: [u8; 11] = [0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58];
+
+    #[test]
+    fn the_example_of_the_rfc_is_read_and_written() {
+        let frame = read_client_frame(&HELLO, 5).unwrap().unwrap();
+        assert_eq!((frame.fin, frame.opcode, frame.payload.clone()), (true, Opcode::Text, 6..11));
+        let mut payload = HELLO[frame.payload].to_vec();
+        unmask(&mut payload, frame.mask);
+        assert_eq!(payload, b"Hello");
+        let mut written = Vec::new();
+        write_client_frame(&mut written, true, Opcode::Text, frame.mask, b"Hello");
+        assert_eq!(written, HELLO);
+    }
+
+    #[test]
+    fn every_opcode_has_its_number() {
+        let all = [
+            (0, Opcode::Continuation),
+            (1, Opcode::Text),
+            (2, Opcode::Binary),
+            (8, Opcode::Close),
+            (9, Opcode::Ping),
+            (10, Opcode::Pong),
+        ];
+        for bits in 0..16 {
+            let known = all.iter().find(|(number, _)| *number == bits).map(|(_, opcode)| *opcode);
+            assert_eq!(Opcode::from_bits(bits), known);
+            let mut header = Vec::new();
+            if let Some(opcode) = known {
+                write_server_header(&mut header, opcode, 0);
+                assert_eq!((header[0], opcode.is_control()), (0x80 | bits, bits >= 8));
+            }
+        }
+    }
+
+    #[test]
+    fn a_control_frame_may_carry_125_bytes() {
+        let ping = |length: u8| read_client_frame(&[0x89, 0x80 | length, 1, 2, 3, 4], 1000);
+        assert_eq!(ping(125).unwrap().unwrap().payload, 6..131);
+        assert_eq!(read_client_frame(&[0x89, 0xfe, 0, 126, 1, 2, 3, 4], 1000).unwrap_err(), FrameError::BadControl);
+    }
+
+    #[test]
+    fn a_frame_says_how_long_it_is_and_nothing_else() {
+        for (length, header) in [(0, 2), (125, 2), (126, 4), (65_535, 4), (65_536, 10)] {
+            assert_eq!(server_header_len(length), header);
+            let frame = TextFrame::new(&[&vec![b'x'; length / 2]], vec![b'y'; length - length / 2].into());
+            assert_eq!((frame.len(), frame.is_empty()), (header + length, false));
+            assert_eq!(format!("{frame:?}"), format!("TextFrame({} bytes)", header + length));
+        }
+        assert!(TextFrame::ready_made(&[]).is_empty());
+    }
+
     #[test]
     fn refuses_what_the_rfc_forbids() {
         let refused = |bytes: &[u8]| read_client_frame(bytes, 1000).unwrap_err();

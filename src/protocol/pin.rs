@@ -82,6 +82,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn is_its_bytes_and_prints_as_it_is_read() {
+        let bytes = std::array::from_fn(|at| at as u8 * 7);
+        let pin = Pin::new(bytes);
+        assert_eq!(pin.as_bytes(), &bytes);
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!((hex.parse(), pin.to_string().parse()), (Ok(pin), Ok(pin)));
+        assert_eq!(format!("{pin:?}"), format!("Pin({pin})"));
+    }
+
+    #[test]
     fn reads_pins_in_every_common_writing() {
         let pin = Pin::new([0xfb; 32]);
         let hex = "fb".repeat(32);

@@ -141,6 +141,19 @@ fn near_sending() -> impl Strategy<Value = String> {
 }
 
 #[test]
+fn an_id_may_be_as_long_as_the_limit_on_either_way() {
+    let limits = Limits { id_bytes: 4, ..Limits::default() };
+    let data = format!(r#"{{"room_id":"{}","to_user_id":"{}","content":"x"}}"#, "r".repeat(32), "u".repeat(32));
+    // With a space it takes the long way.
+    for space in ["", " "] {
+        let frame = |id: &str| format!(r#"{{"cmd":"send-message","id":"{id}",{space}"data":{data}}}"#);
+        assert_eq!(parse(&frame("1234"), &limits).unwrap().id.as_deref(), Some("1234"));
+        let refused = *parse(&frame("12345"), &limits).unwrap_err();
+        assert_eq!((refused.code, refused.id, refused.field.as_deref()), (ErrorCode::BadRequest, None, Some("id")));
+    }
+}
+
+#[test]
 fn the_short_way_is_taken() {
     for frame in [
         r#"{"cmd":"send-message","data":{"room_id":"r","content":"hé","to_user_id":"u"}}"#,

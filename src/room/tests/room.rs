@@ -352,6 +352,7 @@ fn a_key_is_bought_again_only_by_its_buyer_while_it_is_in() {
 fn a_card_is_replaced_for_members_alone() {
     let options = RoomOptions { max_members: 9, expires_at: None, owner_leaves: OwnerLeaves::Close };
     let (mut room, owner) = Room::new(RoomId::random(), Zeroizing::new(String::new()), options, newcomer(0, 0));
+    assert_eq!((room.name(), room.next_place()), ("", 1));
     assert!(room.set_card(&owner, Zeroizing::new("card".into())));
     assert_eq!(room.member(&owner).unwrap().card.as_deref().map(String::as_str), Some("card"));
     assert!(!room.set_card(&UserId::random(), Zeroizing::new("card".into())));

@@ -126,6 +126,7 @@ fn window() -> Window {
     window.push(TextFrame::new(&[b"in two "], Bytes::from_static(b"parts")), MESSAGE);
     window.push(text("came"), Kind::Members(Change { room: 8, place: 1 }));
     window.add(Entry::Mark(CHANGE));
+    window.push(text("last"), Kind::Firm);
     window
 }
 
@@ -143,33 +144,33 @@ fn a_window_is_read_as_it_was_written() {
     let read = || postcard::from_bytes::<WindowState>(&written).unwrap().into_window().unwrap();
     let mut after = read();
     assert!(after.retains());
-    assert_eq!((after.last(), after.held(Scope::Written).1, after.marks()), (47, 2, vec![CHANGE]));
+    assert_eq!((after.last(), after.held(Scope::Written).1, after.marks()), (48, 2, vec![CHANGE]));
     // What waits comes now, and nothing that was written comes twice.
-    assert_eq!(deliveries(&mut after), ["in two parts", "came", "47-47 members"]);
+    assert_eq!(deliveries(&mut after), ["in two parts", "came", "47-47 members", "last"]);
     let mut lost = read();
     lost.rewind(40).unwrap();
-    assert_eq!(deliveries(&mut lost), ["firm", "42-44 window", "in two parts", "came", "47-47 members"]);
+    assert_eq!(deliveries(&mut lost), ["firm", "42-44 window", "in two parts", "came", "47-47 members", "last"]);
     let mut arrived = read();
     assert_eq!(arrived.acknowledge(45), Err(crate::room::OutOfRange), "what was not written cannot have arrived");
     arrived.acknowledge(44).unwrap();
-    assert_eq!(arrived.held(Scope::All), (read().bytes() - text("firm").len(), 3));
+    assert_eq!(arrived.held(Scope::All), (read().bytes() - text("firm").len(), 4));
     // A message is still one: it may be dropped when there is no room, and the others may not.
     let bounds = crate::room::Bounds { bytes: 0, events: 9 };
     assert!(!read().keep_within(bounds, GapReason::Window, Scope::All));
     let mut full = read();
     full.keep_within(bounds, GapReason::Window, Scope::All);
-    assert_eq!(deliveries(&mut full), ["45-45 window", "came", "47-47 members"]);
+    assert_eq!(deliveries(&mut full), ["45-45 window", "came", "47-47 members", "last"]);
 }
 
 #[test]
 fn a_window_that_contradicts_itself_is_not_believed() {
     type Change = fn(&mut WindowState);
     let wrong: [(&str, Change); 5] = [
-        ("more is taken than there is", |state| state.taken = 6),
+        ("more is taken than there is", |state| state.taken = 7),
         ("more is taken than was numbered", |state| state.taken = 3),
         ("less is taken than was numbered", |state| state.taken = 1),
         ("the numbers end beyond all that can be", |state| {
-            (state.before, state.last_taken) = (MOST - 6, MOST - 2);
+            (state.before, state.last_taken) = (MOST - 7, MOST - 3);
         }),
         ("the numbers end beyond all numbers", |state| {
             state.entries.push(EntryState::Gap { count: u64::MAX, reason: GapReason::Window });
@@ -181,7 +182,7 @@ fn a_window_that_contradicts_itself_is_not_believed() {
         assert!(state.into_window().is_none(), "{what}");
     }
     let mut last = WindowState::of(&window());
-    (last.before, last.last_taken) = (MOST - 7, MOST - 3);
+    (last.before, last.last_taken) = (MOST - 8, MOST - 4);
     assert_eq!(last.into_window().unwrap().last(), MOST);
 }
 
