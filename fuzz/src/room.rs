@@ -25,6 +25,7 @@ pub(super) fn room(data: &[u8]) {
         username: String::new().into(),
         public_key: Some(key.clone()),
         card: None,
+        confirms: false,
         handle: session,
     };
     let options = RoomOptions { max_members: MOST_MEMBERS, expires_at: None, owner_leaves };

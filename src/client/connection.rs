@@ -67,8 +67,8 @@ impl ConnectionTask {
         events: EventQueue,
     ) -> Self {
         let kept_for = limits.resume_window_s.saturating_add(ping_interval_s).saturating_add(limits.pong_timeout_s);
-        // At most an hour, whatever the server announces.
-        let kept_for = Duration::from_secs(kept_for.min(3_600));
+        // At most a day and an hour, whatever the server announces.
+        let kept_for = Duration::from_secs(kept_for.min(90_000));
         let largest = largest(&config, limits);
         Self { config, tls, largest, kept_for, commands, closing, events }
     }

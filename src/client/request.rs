@@ -123,7 +123,8 @@ mod tests {
     fn a_refusal_is_told_in_our_own_words() {
         let refused = |code: &str| {
             let msg = "\x1b[2Jlies".to_owned();
-            let data = RefusalData { room_id: String::new(), code: code.to_owned(), msg, retry: String::new() };
+            let data =
+                RefusalData { room_id: String::new(), code: code.to_owned(), msg, retry: String::new(), reason: None };
             RequestError::Refused(data).to_string()
         };
         assert_eq!(refused("room-full"), ErrorCode::RoomFull.message());

@@ -140,7 +140,7 @@ impl SessionState {
             gap: false,
         };
         let id = session.own_id("resume");
-        out.push(Out::Send(Command::Resume(Resume { token: None, last_seq: None }).to_frame(Some(&id)).into()));
+        out.push(Out::Send(Command::Resume(Resume::default()).to_frame(Some(&id)).into()));
         session
     }
 
@@ -264,7 +264,11 @@ impl SessionState {
             return;
         };
         let token = token.expose();
-        let command = Command::Resume(Resume { token: Some(token.as_str().into()), last_seq: Some(self.seen) });
+        let command = Command::Resume(Resume {
+            token: Some(token.as_str().into()),
+            last_seq: Some(self.seen),
+            ..Resume::default()
+        });
         out.push(Out::Send(command.to_frame(Some(&id)).into()));
         self.phase = Phase::Resuming { place, last_round };
     }

@@ -232,6 +232,18 @@ codes! {
 }
 
 codes! {
+    /// Why a session that a token names is over.
+    GoneReason {
+        /// Its client did not come back in time.
+        Time = "time",
+        /// The owner of its room removed it.
+        Removed = "removed",
+        /// It had more than the server keeps for one session.
+        Memory = "memory",
+    }
+}
+
+codes! {
     /// What becomes of a room whose owner leaves.
     OwnerLeaves {
         /// The room ends.

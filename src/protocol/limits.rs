@@ -89,8 +89,10 @@ limits! {
     memory_bytes = 0, 0..=1_099_511_627_776;
     /// Memory that the clients at one address may make the server hold, in bytes. Past it the largest of its sessions loses first.
     memory_per_address_bytes = 67_108_864, 65_536..=1_099_511_627_776;
-    /// Time to come back to a session whose connection ended, in seconds.
-    resume_window_s = 60, 1..=3_600;
+    /// Time to come back to a session whose connection ended, in seconds. A client may ask for less.
+    resume_window_s = 7_200, 1..=86_400;
+    /// The same after a page was closed (close code 1001), unless its client keeps the session, in seconds.
+    parked_s = 90, 1..=86_400;
     /// Time from connecting to the first command, in seconds: TCP, TLS, HTTP and WebSocket included.
     first_command_s = 60, 1..=3_600;
     /// Time between pings to a silent client, in seconds.

@@ -8,7 +8,7 @@ use super::connection_id::ConnectionId;
 use super::departing::Ending;
 use super::execute;
 use super::outbox::{Line, Outbox};
-use super::resume::Here;
+use super::resume::{Here, NotTakenUp};
 use super::session::{Relay, Session};
 use super::woken::Woken;
 use crate::protocol::codes::{CloseReason, ErrorCode};
@@ -123,7 +123,7 @@ impl Attached {
             }
         };
         let taken_up = match &command {
-            Command::Resume(Resume { token: None, last_seq: None }) => None,
+            Command::Resume(Resume { token: None, last_seq: None, .. }) => None,
             Command::Resume(resume) => {
                 let here = Here { connection: self.id, token: offered };
                 Some(self.relay.take_up(resume, id.as_deref(), &here, woken))
@@ -140,8 +140,9 @@ impl Attached {
                 }
             },
             Some(Ok(session)) => self.to = To::Session(session),
-            Some(Err(code)) => {
-                let data = RefusalData::new(code, None, None);
+            Some(Err(NotTakenUp { code, reason })) => {
+                let mut data = RefusalData::new(code, None, None);
+                data.reason = reason.map(|reason| reason.as_str().to_owned());
                 let refusal = Refusal { command: Some(command.name().to_owned()), data };
                 self.refuse(&Event::Error(refusal), id.as_deref(), woken);
             }
@@ -171,7 +172,8 @@ impl Attached {
             To::Session(session) => return Some(session.clone()),
             To::Greeted { offered, refused } => (*offered, *refused),
         };
-        let mut outbox = Outbox::new(Window::starting_after(refused), Line::Connected(self.id));
+        let mut outbox =
+            Outbox::new(Window::starting_after(refused), Line::Connected(self.id), self.relay.usual_terms());
         outbox.offered = Some(offered);
         let taken = woken.payer()?.take(Count::Sessions)?;
         let session = Session::open(&self.relay, self.relay.next_session_id(), outbox, taken);

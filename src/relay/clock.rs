@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use super::departing::SpentKey;
 use super::registry::Due;
 use super::session::Relay;
 use super::woken::Woken;
@@ -53,7 +54,7 @@ impl Relay {
         self.set_taken_over();
         let mut nobody = Woken::new();
         for session in self.clear() {
-            session.end(LeaveReason::Lost, &mut nobody);
+            session.end(LeaveReason::Lost, None, SpentKey::StaysSpent, &mut nobody);
         }
     }
 

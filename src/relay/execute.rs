@@ -102,7 +102,12 @@ impl Session {
 
     /// The membership under which a command acts.
     pub(super) fn member_of(&self, room_id: &str) -> Result<Arc<Acting>, Refused> {
-        self.acting(room_id).ok_or(ErrorCode::Denied.into())
+        let acting = self.acting(room_id).ok_or(ErrorCode::Denied)?;
+        if acting.is_unconfirmed() {
+            // A client that acts in a room knows that it is in.
+            self.confirm_one(&acting);
+        }
+        Ok(acting)
     }
 
     /// Answers a command whose success has nothing to tell. Such a command is answered only when it carries an id.

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::account::Count;
 use super::cost::Cost;
+use super::departing::SpentKey;
 use super::execute::{Refused, refused};
 use super::members::{MEMBER_BYTES, entry, member_bytes, others};
 use super::registry::{Handle, ROOM_BYTES};
@@ -76,7 +77,7 @@ impl Session {
         woken.cost(Cost::ENTER);
         self.relay.schedule_room(room_id, expires_at);
         if !self.add_membership(Membership::new(room_id, owner_id, cell.clone(), &command.username, Some(charge))) {
-            self.relay.depart(&cell, &owner_id, LeaveReason::Lost, woken);
+            self.relay.depart(&cell, &owner_id, LeaveReason::Lost, SpentKey::StaysSpent, woken);
         }
         let room = CreatedRoom {
             room_id,
@@ -175,12 +176,16 @@ impl Session {
                 users: others(room, &user_id),
                 version: room.version(),
             };
-            self.push_event(&Event::Joined(joined), id, woken);
+            if let Some(seq) = self.push_counted(&Event::Joined(joined), id, woken)
+                && let Some(acting) = self.acting(join.room_id)
+            {
+                self.await_confirmation(&acting, seq);
+            }
             (!lives).then_some(user_id)
         };
         if let Some(user_id) = unwanted {
             // The session ended while it joined: out again, now that no lock is held.
-            self.relay.depart(&cell, &user_id, LeaveReason::Lost, woken);
+            self.relay.depart(&cell, &user_id, LeaveReason::Lost, SpentKey::StaysSpent, woken);
         }
         Ok(())
     }
@@ -249,7 +254,8 @@ impl Session {
             return Err(ErrorCode::BadPublicKey.into());
         }
         let public_key = public_key.map(PublicKey::from_pem).transpose().map_err(|_| ErrorCode::BadPublicKey)?;
-        Ok(Newcomer { username, public_key, card, handle: Handle(self.clone()) })
+        let confirms = self.is_resumable();
+        Ok(Newcomer { username, public_key, card, handle: Handle(self.clone()), confirms })
     }
 
     /// The time in `seconds` from now; refused when it is no time at all.

@@ -8,7 +8,7 @@ use super::woken::Woken;
 use crate::protocol::codes::ErrorCode;
 use crate::protocol::command::{InRoom, RevokeKey, RoomKeyForever, RoomKeyOnetime};
 use crate::protocol::event::{Event, ForeverKey, OnetimeKeys};
-use crate::room::KeyLife;
+use crate::room::{KeyLife, Shown};
 use crate::secret::Token;
 
 /// Most one-time keys of one `room-key-onetime`.
@@ -74,7 +74,7 @@ impl Session {
         let acting = self.member_of(&command.room_id)?;
         let room_id = self.as_owner(&acting, |room| {
             woken.cost(Cost::keys(room.keys.len()));
-            room.keys.reset();
+            room.reset_keys();
             acting.cell.charge(room);
             self.relay.schedule(room);
             Ok(room.id())
@@ -94,7 +94,7 @@ impl Session {
         let token = Token::parse(&command.key).ok_or(ErrorCode::Denied)?;
         let tag = self.relay.tags.tag(&token);
         let room_id = self.as_owner(&acting, |room| {
-            if !room.keys.revoke(&tag, &token, self.relay.now()) {
+            if !room.revoke_key(Shown { tag: &tag, token: &token }, self.relay.now()) {
                 return Err(ErrorCode::Denied.into());
             }
             self.relay.schedule(room);

@@ -4,7 +4,7 @@ use super::account::{Place, Taken};
 use super::answered::Answered;
 use super::connection_id::ConnectionId;
 use super::woken::Woken;
-use crate::protocol::codes::CloseReason;
+use crate::protocol::codes::{CloseReason, LeaveReason};
 use crate::room::{Millis, Window};
 use crate::secret::Tag;
 
@@ -22,8 +22,26 @@ pub(super) enum Fate {
 /// Where a session's events go.
 pub(super) enum Line {
     Connected(ConnectionId),
-    Away { until: Millis },
+    Away(Absence),
     Ended,
+}
+
+/// How long a session waits for its client.
+#[derive(Clone, Copy)]
+pub(super) struct Absence {
+    /// When its time is up.
+    pub(super) until: Millis,
+    /// What the other members are then told: a page that was closed has left.
+    pub(super) reason: LeaveReason,
+}
+
+/// What a client said of its absences.
+#[derive(Clone, Copy)]
+pub(super) struct Terms {
+    /// For how many seconds its session waits for it.
+    pub(super) for_s: u64,
+    /// The client can come back although its page is closed.
+    pub(super) keeps: bool,
 }
 
 /// Bytes of a session that has nothing to do, its places in the registry included.
@@ -56,10 +74,13 @@ pub(super) struct Outbox {
     pub(super) token: Option<Tag>,
     /// The tag of the token in its connection's `hello`, until the client asks.
     pub(super) offered: Option<Tag>,
+    pub(super) terms: Terms,
+    /// It was removed from a room while it was away.
+    pub(super) removed: bool,
 }
 
 impl Outbox {
-    pub(super) fn new(window: Window, line: Line) -> Self {
+    pub(super) fn new(window: Window, line: Line, terms: Terms) -> Self {
         let answered = Answered::default();
         Self {
             window,
@@ -72,6 +93,8 @@ impl Outbox {
             seat: None,
             charged: 0,
             buffers: 0,
+            terms,
+            removed: false,
         }
     }
 

@@ -11,8 +11,9 @@ use zeroize::Zeroizing;
 
 use super::account::Count;
 use super::answered::{Answered, AnsweredState};
-use super::outbox::{Line, Outbox};
-use super::registry::Handle;
+use super::departing::SpentKey;
+use super::outbox::{Absence, Line, Outbox, Terms};
+use super::registry::{Handle, LEAST_AFTER_TAKEOVER};
 use super::session::{Membership, Relay, Session};
 use super::woken::Woken;
 use crate::protocol::codes::LeaveReason;
@@ -49,6 +50,22 @@ pub enum Record {
         /// Rooms.
         rooms: u64,
     },
+    /// How long the session before this record has been away, and may be.
+    Absence(AbsenceState),
+}
+
+/// The absence of a session.
+#[derive(Serialize, Deserialize)]
+pub struct AbsenceState {
+    /// Milliseconds since its connection ended, if it is away.
+    away: Option<Millis>,
+    /// Milliseconds that are left of its time.
+    left: Millis,
+    /// What the other members are told when its time is up.
+    reason: LeaveReason,
+    for_s: u64,
+    keeps: bool,
+    removed: bool,
 }
 
 /// A session that may be resumed.
@@ -86,8 +103,9 @@ impl Relay {
         })?;
         let (mut sessions, mut rooms) = (0, 0);
         for session in self.resumable_sessions() {
-            if let Some(state) = session.state() {
+            if let Some((state, absence)) = session.state() {
                 write(&Record::Session(Box::new(state)))?;
+                write(&Record::Absence(absence))?;
                 sessions += 1;
             }
         }
@@ -137,13 +155,15 @@ impl Relay {
         mut read: impl FnMut() -> Result<Record, E>,
     ) -> Result<(), E> {
         let (mut sessions, mut rooms) = (0, 0);
+        let mut latest: Option<Arc<Session>> = None;
         loop {
             match read()? {
                 Record::Start { .. } => return Err(RestoreError::Broken.into()),
                 Record::Session(state) => {
-                    Session::restore(self, *state).ok_or(RestoreError::Broken)?;
+                    latest = Some(Session::restore(self, *state).ok_or(RestoreError::Broken)?);
                     sessions += 1;
                 }
+                Record::Absence(state) => latest.take().ok_or(RestoreError::Broken)?.restore_absence(state),
                 Record::Room(state) => {
                     self.restore_room(*state, shift).ok_or(RestoreError::Broken)?;
                     rooms += 1;
@@ -190,38 +210,65 @@ impl Relay {
             };
             for user in lost {
                 // Every session of this process is away: there is nobody to wake.
-                self.depart(&cell, &user, LeaveReason::Lost, &mut Woken::new());
+                self.depart(&cell, &user, LeaveReason::Lost, SpentKey::StaysSpent, &mut Woken::new());
             }
         }
     }
 }
 
 impl Session {
-    /// Writes the session down, if it may be resumed.
-    pub(super) fn state(&self) -> Option<SessionState> {
+    /// The session as records, if it may be resumed.
+    pub(super) fn state(&self) -> Option<(SessionState, AbsenceState)> {
         let outbox = lock(&self.outbox);
         let token = outbox.token.filter(|_| !matches!(outbox.line, Line::Ended))?;
         let window = WindowState::of(&outbox.window);
-        Some(SessionState { id: self.id(), token, window, answered: outbox.answered.state() })
+        let now = self.relay.now();
+        // The connection of a session that is not away ends by the takeover: it has all of its time.
+        let (left, reason) = match outbox.line {
+            Line::Away(Absence { until, reason }) => (until.saturating_sub(now), reason),
+            Line::Connected(_) | Line::Ended => (outbox.terms.for_s * 1_000, LeaveReason::Lost),
+        };
+        let Terms { for_s, keeps } = outbox.terms;
+        let away = self.away_since().map(|since| now.saturating_sub(since));
+        let absence = AbsenceState { away, left, reason, for_s, keeps, removed: outbox.removed };
+        Some((SessionState { id: self.id(), token, window, answered: outbox.answered.state() }, absence))
     }
 
-    /// Reads a session back; it is away, and has the resume window to come back.
-    pub(super) fn restore(relay: &Arc<Relay>, state: SessionState) -> Option<()> {
+    /// Sets how long a session that was read back has been away, and may be: what was left of its time, and a minute at least.
+    fn restore_absence(&self, state: AbsenceState) {
+        let AbsenceState { away, left, reason, for_s, keeps, removed } = state;
+        let relay = &self.relay;
+        let now = relay.now();
+        let mut outbox = lock(&self.outbox);
+        outbox.terms = Terms { for_s: for_s.clamp(1, relay.limits.resume_window_s), keeps };
+        outbox.removed = removed;
+        // Times before the start of this process are its start: a session can have been away for longer than it runs.
+        self.set_away(Some(now.saturating_sub(away.unwrap_or(0))));
+        if let Line::Away(Absence { until, .. }) = outbox.line {
+            let at = now + left.min(relay.limits.resume_window_s * 1_000).max(LEAST_AFTER_TAKEOVER);
+            relay.reschedule(self.id(), until, at);
+            outbox.line = Line::Away(Absence { until: at, reason });
+        }
+    }
+
+    /// Reads a session back; it is away, and has the resume window to come back unless a record says otherwise.
+    pub(super) fn restore(relay: &Arc<Relay>, state: SessionState) -> Option<Arc<Self>> {
         let SessionState { id, token, window, answered } = state;
         let given = relay.next_session.load(Ordering::Acquire);
         if id >= given || relay.away_session(id).is_some() || relay.knows_token(&token) {
             return None;
         }
-        let until = relay.resume_deadline();
-        let line = Line::Away { until };
-        let mut outbox = Outbox::new(window.into_window()?, line);
+        let terms = relay.usual_terms();
+        let until = relay.now() + terms.for_s * 1_000;
+        let line = Line::Away(Absence { until, reason: LeaveReason::Lost });
+        let mut outbox = Outbox::new(window.into_window()?, line, terms);
         outbox.answered = Answered::restore(answered);
         outbox.token = Some(token);
         let taken = relay.accounts.local().take_over(Count::Sessions);
         let session = Self::open(relay, id, outbox, taken);
         session.set_away(Some(relay.now()));
         relay.file_token(token, session.clone());
-        relay.send_away(id, session, until);
-        Some(())
+        relay.send_away(id, session.clone(), until);
+        Some(session)
     }
 }

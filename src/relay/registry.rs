@@ -2,7 +2,7 @@
 //!
 //! It knows nothing of what a session is (`S`).
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -12,7 +12,9 @@ use foldhash::fast::RandomState;
 
 use super::account::{Account, Charge, Taken};
 use super::digest::Accounts;
+use super::outbox::Terms;
 use super::pressure::DROPPED_HERE;
+use crate::protocol::codes::GoneReason;
 use crate::protocol::ids::RoomId;
 use crate::protocol::limits::Limits;
 use crate::room::{Bounds, Millis, Room};
@@ -88,10 +90,33 @@ struct Schedule {
     rooms: HashMap<FiledId, Millis, RandomState>,
 }
 
+/// The tokens of sessions that are over, so that a refusal can say why. The oldest are forgotten first.
+#[derive(Default)]
+struct Gone {
+    reasons: HashMap<Tag, GoneReason>,
+    by_time: VecDeque<(Millis, Tag)>,
+}
+
+/// Most tokens of sessions that are over.
+const MAX_GONE: usize = 65_536;
+/// How long a session waits at least that another process has taken over, in milliseconds.
+pub(super) const LEAST_AFTER_TAKEOVER: Millis = 60_000;
+/// How long a session waits whose client never confirmed that it is in a room, in seconds.
+pub(super) const UNCONFIRMED_S: u64 = 60;
+
 /// The sessions that outlive, or may outlive, their connections.
 struct Sessions<S> {
     by_token: HashMap<Tag, Arc<S>>,
     away: HashMap<u64, Arc<S>>,
+}
+
+impl Gone {
+    fn forget_before(&mut self, then: Millis) {
+        while self.by_time.len() >= MAX_GONE || self.by_time.front().is_some_and(|(at, _)| *at < then) {
+            let Some((_, tag)) = self.by_time.pop_front() else { return };
+            self.reasons.remove(&tag);
+        }
+    }
 }
 
 impl<S> Default for Sessions<S> {
@@ -111,6 +136,7 @@ pub struct Registry<S> {
     // Under their locks.
     rooms: Mutex<Rooms<S>>,
     sessions: Mutex<Sessions<S>>,
+    gone: Mutex<Gone>,
     schedule: Mutex<Schedule>,
     // Counters.
     pub(super) next_session: AtomicU64,
@@ -155,6 +181,7 @@ impl<S> Registry<S> {
             started: Instant::now(),
             rooms: Mutex::default(),
             sessions: Mutex::default(),
+            gone: Mutex::default(),
             schedule: Mutex::default(),
             next_session: AtomicU64::new(0),
             members: AtomicUsize::new(0),
@@ -207,9 +234,9 @@ impl<S> Registry<S> {
         self.next_session.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// When a session whose connection ends now must be back.
-    pub(super) fn resume_deadline(&self) -> Millis {
-        self.now() + self.limits.resume_window_s * 1_000
+    /// How long a session waits if its client says nothing else.
+    pub(super) fn usual_terms(&self) -> Terms {
+        Terms { for_s: self.limits.resume_window_s, keeps: false }
     }
 
     pub(super) fn queue_bounds(&self) -> Bounds {
@@ -278,17 +305,37 @@ impl<S> Registry<S> {
         lock(&self.sessions).by_token.remove(tag)
     }
 
+    /// Remembers why the session with this token is over, for as long as a client may come back.
+    pub(super) fn note_gone(&self, tag: Tag, reason: GoneReason) {
+        let now = self.now();
+        let mut gone = lock(&self.gone);
+        gone.forget_before(now.saturating_sub(self.limits.resume_window_s * 1_000));
+        if gone.reasons.insert(tag, reason).is_none() {
+            gone.by_time.push_back((now, tag));
+        }
+    }
+
+    /// Why the session with this token is over, if that is known.
+    pub(super) fn why_gone(&self, tag: &Tag) -> Option<GoneReason> {
+        lock(&self.gone).reasons.get(tag).copied()
+    }
+
     /// The connection of session number `id` ended: it has until `until` to come back.
     pub(super) fn send_away(&self, id: u64, session: Arc<S>, until: Millis) {
         lock(&self.sessions).away.insert(id, session);
         self.add_due(&mut lock(&self.schedule), until, Due::Session(id));
     }
 
-    /// A session that is away until then has lost what it must be told: it ends at the next look at the clock.
-    pub(super) fn end_soon(&self, id: u64, until: Millis) {
+    /// The time of a session that is away until `until` is up at another moment.
+    pub(super) fn reschedule(&self, id: u64, until: Millis, at: Millis) {
         let mut schedule = lock(&self.schedule);
         schedule.by_time.remove(&(until, Due::Session(id)));
-        self.add_due(&mut schedule, 0, Due::Session(id));
+        self.add_due(&mut schedule, at, Due::Session(id));
+    }
+
+    /// A session that is away until then has lost what it must be told: it ends at the next look at the clock.
+    pub(super) fn end_soon(&self, id: u64, until: Millis) {
+        self.reschedule(id, until, 0);
     }
 
     /// A session came back, or ends. Like [`Registry::send_away`] it is called under the session's lock, so that the two agree.

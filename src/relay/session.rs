@@ -1,16 +1,16 @@
 //! A session: one client's memberships and the events that wait for it. A connection serves it; a resumable session outlives
 //! the connection.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use super::account::{Charge, Part, Taken};
 use super::connection_id::ConnectionId;
 use super::cost::Cost;
-use super::outbox::{Fate, Line, Outbox, Seat};
+use super::outbox::{Absence, Fate, Line, Outbox, Seat};
 use super::registry::{Handle, Registry, RoomCell};
 use super::woken::Woken;
-use crate::protocol::codes::{CloseReason, GapReason};
+use crate::protocol::codes::{CloseReason, GapReason, GoneReason};
 use crate::protocol::event::{Event, Gap, MessageHead};
 use crate::protocol::frame::TextFrame;
 use crate::protocol::ids::{RoomId, UserId};
@@ -38,6 +38,8 @@ pub struct Session {
     source: AtomicU64,
     /// When its connection ended; [`HERE`] while it has one.
     away_since: AtomicU64,
+    /// How many of its memberships are unconfirmed.
+    unconfirmed: AtomicUsize,
     /// `None` once the session has ended: nothing can be joined any more.
     memberships: Mutex<Option<Vec<Membership>>>,
 }
@@ -56,6 +58,8 @@ pub(super) struct Acting {
     pub(super) user: UserId,
     pub(super) cell: Arc<SharedCell>,
     pub(super) head: MessageHead,
+    /// The number of the answer that told the client that it is in, until the client confirms it; 0 afterwards.
+    unconfirmed: AtomicU64,
     /// What is paid for the member.
     charge: Mutex<Option<Charge>>,
 }
@@ -75,6 +79,11 @@ impl Acting {
 }
 
 impl Acting {
+    /// Whether the client has yet to confirm that it is in.
+    pub(super) fn is_unconfirmed(&self) -> bool {
+        self.unconfirmed.load(Ordering::Relaxed) != 0
+    }
+
     pub(super) fn room_id(&self) -> RoomId {
         self.room_id
     }
@@ -90,7 +99,8 @@ impl Membership {
     ) -> Self {
         let head = MessageHead::new(room_id, user, username);
         let charge = Mutex::new(charge);
-        Self { room_id, acting: Arc::new(Acting { room_id, user, cell, head, charge }) }
+        let unconfirmed = AtomicU64::new(0);
+        Self { room_id, acting: Arc::new(Acting { room_id, user, cell, head, unconfirmed, charge }) }
     }
 }
 
@@ -105,7 +115,7 @@ impl Session {
 
     /// A session that has ended, in the place of one that did not come along from the process before.
     pub(super) fn ended(relay: &Arc<Relay>, id: u64) -> Arc<Self> {
-        Self::with(relay, id, Outbox::new(Window::default(), Line::Ended), None)
+        Self::with(relay, id, Outbox::new(Window::default(), Line::Ended, relay.usual_terms()), None)
     }
 
     /// Charges the session to another account: that of the address from which its connection comes now.
@@ -119,7 +129,7 @@ impl Session {
     fn with(relay: &Arc<Relay>, id: u64, outbox: Outbox, memberships: Option<Vec<Membership>>) -> Arc<Self> {
         let serves = match outbox.line {
             Line::Connected(connection) => connection,
-            Line::Away { .. } | Line::Ended => ConnectionId::default(),
+            Line::Away(_) | Line::Ended => ConnectionId::default(),
         };
         Arc::new(Self {
             id,
@@ -128,6 +138,7 @@ impl Session {
             outbox: Mutex::new(outbox),
             source: AtomicU64::default(),
             away_since: AtomicU64::new(HERE),
+            unconfirmed: AtomicUsize::new(0),
             memberships: Mutex::new(memberships),
         })
     }
@@ -188,6 +199,9 @@ impl Session {
         let memberships = memberships.as_mut()?;
         let index = memberships.iter().position(|membership| membership.room_id == *room_id)?;
         let membership = memberships.swap_remove(index);
+        if membership.acting.is_unconfirmed() {
+            self.unconfirmed.fetch_sub(1, Ordering::AcqRel);
+        }
         // The place that became free still has its ids; it goes back to the allocator, which wipes it.
         memberships.shrink_to_fit();
         Some(membership)
@@ -196,6 +210,42 @@ impl Session {
     /// The records of all rooms.
     pub(super) fn all_acting(&self) -> Vec<Arc<Acting>> {
         lock(&self.memberships).iter().flatten().map(|membership| membership.acting.clone()).collect()
+    }
+
+    /// The answer number `seq` tells the client that it is in a room; the client confirms that by an acknowledgement, or by its
+    /// next command there.
+    pub(super) fn await_confirmation(&self, acting: &Acting, seq: u64) {
+        if acting.unconfirmed.swap(seq, Ordering::AcqRel) == 0 {
+            self.unconfirmed.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    /// The client has all events up to number `seq`: it knows the rooms that these told it. Takes locks of its own.
+    pub(super) fn confirm(&self, seq: u64) {
+        if self.unconfirmed.load(Ordering::Acquire) == 0 {
+            return;
+        }
+        for acting in self.all_acting() {
+            if (1..=seq).contains(&acting.unconfirmed.load(Ordering::Acquire)) {
+                self.confirm_one(&acting);
+            }
+        }
+    }
+
+    /// The client knows that it is in this room. Locks the room.
+    pub(super) fn confirm_one(&self, acting: &Acting) {
+        if acting.unconfirmed.swap(0, Ordering::AcqRel) != 0 {
+            self.unconfirmed.fetch_sub(1, Ordering::AcqRel);
+            if let Some(room) = lock(&acting.cell.room).as_mut() {
+                room.confirm(&acting.user);
+            }
+        }
+    }
+
+    /// Whether the client has confirmed none of its rooms, and there are some.
+    pub(super) fn confirmed_nothing(&self) -> bool {
+        let unconfirmed = self.unconfirmed.load(Ordering::Acquire);
+        unconfirmed > 0 && unconfirmed >= self.rooms()
     }
 
     /// Takes all records out: from now on the session has ended. `None` when it had before.
@@ -235,6 +285,20 @@ impl Session {
         self.push(frame, Kind::Firm, woken);
     }
 
+    /// The same; the event's number, if the client is to acknowledge it.
+    pub(super) fn push_counted(&self, event: &Event, id: Option<&str>, woken: &mut Woken) -> Option<u64> {
+        let frame = TextFrame::text(&event.to_json(id));
+        woken.cost(Cost::bytes(frame.len()));
+        let mut outbox = lock(&self.outbox);
+        self.push_into(&mut outbox, frame, Kind::Firm, woken);
+        outbox.window.retains().then(|| outbox.window.last())
+    }
+
+    /// Whether the client asked for a session that outlives its connection, and so acknowledges what arrives.
+    pub(super) fn is_resumable(&self) -> bool {
+        lock(&self.outbox).window.retains()
+    }
+
     pub(super) fn push_unnumbered(&self, event: &Event, id: Option<&str>, woken: &mut Woken) {
         let mut outbox = lock(&self.outbox);
         if matches!(outbox.line, Line::Ended) {
@@ -246,7 +310,7 @@ impl Session {
 
     /// After an event was added: wakes the writer and enforces the bounds. Returns what became of the event.
     fn keep_bounds(&self, outbox: &mut Outbox, woken: &mut Woken) -> Fate {
-        let away = matches!(outbox.line, Line::Away { .. });
+        let away = matches!(outbox.line, Line::Away(_));
         if !away && outbox.window.waits_beyond(self.relay.queue_bounds()) {
             outbox.close(CloseReason::SlowReader, woken);
             if !outbox.window.retains() {
@@ -290,7 +354,7 @@ impl Session {
     fn lose(&self, outbox: &mut Outbox, woken: &mut Woken) {
         match outbox.line {
             Line::Connected(_) => outbox.close(CloseReason::SlowReader, woken),
-            Line::Away { until } => self.relay.end_soon(self.id, until),
+            Line::Away(Absence { until, .. }) => self.relay.end_soon(self.id, until),
             Line::Ended => {}
         }
         outbox.line = Line::Ended;
@@ -311,7 +375,7 @@ impl Session {
             self.id
         );
         debug_assert!(
-            !matches!(outbox.line, Line::Away { .. }) || outbox.token.is_some(),
+            !matches!(outbox.line, Line::Away(_)) || outbox.token.is_some(),
             "session {} is away and cannot be resumed",
             self.id
         );
@@ -361,8 +425,8 @@ impl Session {
         lock(&self.outbox).closing_of(connection)
     }
 
-    /// Wipes what waits. From here on the session cannot be taken up.
-    pub(super) fn wipe_outbox(&self) {
+    /// Wipes what waits. From here on the session cannot be taken up; a client that tries is told why, where there is a reason.
+    pub(super) fn wipe_outbox(&self, reason: Option<GoneReason>) {
         let token = {
             let mut guard = lock(&self.outbox);
             let outbox = &mut *guard;
@@ -374,6 +438,9 @@ impl Session {
         };
         if let Some(tag) = token {
             self.relay.drop_token(&tag);
+            if let Some(reason) = reason {
+                self.relay.note_gone(tag, reason);
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The relay without sockets: sessions are served by the tests themselves.
 
+mod away;
 mod bounds;
 mod memory;
 mod model;

@@ -89,9 +89,14 @@ impl JoinKeys {
         }
     }
 
-    /// Wipes a one-time key that was used.
-    pub fn spend(&mut self, tag: &Tag) {
-        self.one_time.remove(tag);
+    /// Takes out a one-time key that was used.
+    pub(super) fn spend(&mut self, tag: &Tag) -> Option<Key> {
+        self.one_time.remove(tag)
+    }
+
+    /// Makes a one-time key work again that was spent for nothing.
+    pub(super) fn give_back(&mut self, tag: Tag, key: Key) {
+        self.one_time.insert(tag, key);
     }
 
     /// Wipes one key of either kind; whether there was one.

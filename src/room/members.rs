@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use foldhash::fast::RandomState;
 use zeroize::Zeroizing;
 
+use super::keys::Key;
 use super::{JoinKeys, Millis};
 use crate::protocol::codes::{OwnerLeaves, RoomClosedReason};
 use crate::protocol::ids::{RoomId, UserId};
@@ -32,6 +33,8 @@ pub struct Newcomer<H> {
     pub card: Option<Zeroizing<String>>,
     /// How the relay reaches it.
     pub handle: H,
+    /// Its client will confirm that it knows that it is in: until then its one-time key is kept.
+    pub confirms: bool,
 }
 
 /// A member.
@@ -50,6 +53,8 @@ pub struct Member<H> {
     pub place: u64,
     /// The one-time key that it came by, so that its own retry is known again.
     pub(super) came_by: Option<Tag>,
+    /// That key, until the client confirms that it is in.
+    pub(super) unconfirmed: Option<Box<Key>>,
 }
 
 /// By which key somebody wants in.
@@ -137,7 +142,7 @@ impl<H: PartialEq> Room<H> {
             keys: JoinKeys::default(),
         };
         let owner = room.owner;
-        room.enter(owner, creator, None);
+        room.enter(owner, creator, None, None);
         (room, owner)
     }
 
@@ -227,22 +232,23 @@ impl<H: PartialEq> Room<H> {
         }
         let user = UserId::random();
         let came_by = (way == WayIn::Onetime).then_some(*tag);
+        let mut unconfirmed = None;
         if let Some(tag) = came_by {
-            self.keys.spend(&tag);
+            unconfirmed = self.keys.spend(&tag).filter(|_| newcomer.confirms).map(Box::new);
             self.bought.insert(tag, user);
         }
-        self.enter(user, newcomer, came_by);
+        self.enter(user, newcomer, came_by, unconfirmed);
         Ok(Admission::New(user))
     }
 
-    fn enter(&mut self, user: UserId, newcomer: Newcomer<H>, came_by: Option<Tag>) {
-        let Newcomer { username, public_key, card, handle } = newcomer;
+    fn enter(&mut self, user: UserId, newcomer: Newcomer<H>, came_by: Option<Tag>, unconfirmed: Option<Box<Key>>) {
+        let Newcomer { username, public_key, card, handle, confirms: _ } = newcomer;
         let place = self.next_place;
         self.next_place += 1;
         self.version += 1;
         let since = self.version;
         self.order.insert(place, user);
-        self.members.insert(user, Member { username, public_key, card, handle, since, place, came_by });
+        self.members.insert(user, Member { username, public_key, card, handle, since, place, came_by, unconfirmed });
     }
 
     /// Takes a member out; `None` when it was not in. An owner's heir is the longest-standing member whose handle `is_here`
@@ -273,6 +279,34 @@ impl<H: PartialEq> Room<H> {
             }
         };
         Some((member, aftermath))
+    }
+
+    /// A member's client knows that it is in: its one-time key is wiped.
+    pub fn confirm(&mut self, user: &UserId) {
+        if let Some(member) = self.members.get_mut(user) {
+            member.unconfirmed = None;
+        }
+    }
+
+    /// The client of a member that departed never knew that it was in: its one-time key works again.
+    pub fn give_back(&mut self, member: &mut Member<H>) {
+        if let (Some(tag), Some(key)) = (member.came_by, member.unconfirmed.take()) {
+            self.keys.give_back(tag, *key);
+        }
+    }
+
+    /// Wipes all keys.
+    pub fn reset_keys(&mut self) {
+        self.keys.reset();
+        self.members.values_mut().for_each(|member| member.unconfirmed = None);
+    }
+
+    /// Wipes one key of either kind; whether there was one.
+    pub fn revoke_key(&mut self, Shown { tag, token }: Shown<'_>, now: Millis) -> bool {
+        let user = self.bought.get(tag);
+        let kept = user.and_then(|user| self.members.get_mut(user)).and_then(|member| member.unconfirmed.take());
+        // All of it runs for every key, as for one that does not exist.
+        kept.is_some_and(|key| key.token.matches(token)) | self.keys.revoke(tag, token, now)
     }
 
     /// Makes a member the owner; whether it is a member.

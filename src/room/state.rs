@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
 use super::keys::Key;
-use super::window::Entry;
+use super::window::{Entry, Missing};
 use super::{Change, JoinKeys, KeyLife, Kind, Member, Millis, Origin, Room, RoomOptions, Window, shifted};
 use crate::protocol::codes::{GapReason, OwnerLeaves};
 use crate::protocol::frame::TextFrame;
@@ -135,7 +135,7 @@ impl RoomState {
             let public_key = public_key.map(|key| PublicKey::from_pkcs1_der(&key)).transpose().ok()?;
             let bought_before = came_by.and_then(|tag| room.bought.insert(tag, user));
             let placed_before = room.order.insert(place, user);
-            let member = Member { username, public_key, card, handle, since, place, came_by };
+            let member = Member { username, public_key, card, handle, since, place, came_by, unconfirmed: None };
             let known_before = room.members.insert(user, member).is_some();
             let twice = known_before || placed_before.is_some() || bought_before.is_some() || !sessions.insert(session);
             if twice || place >= room.next_place || !(1..=room.version).contains(&since) {
@@ -177,6 +177,7 @@ enum EntryState {
         change: Change,
     },
     Mark(Change),
+    Missing(Missing),
 }
 
 /// A frame's bytes. Most of a state is frames, and clients wait while they are written and read: so they are copied
@@ -239,7 +240,7 @@ impl WindowState {
                     }
                 }
                 Entry::Mark(change) => EntryState::Mark(*change),
-                Entry::Gap { count, reason } => EntryState::Gap { count: *count, reason: *reason },
+                Entry::Gap(missing) => EntryState::Missing(*missing),
                 Entry::Unnumbered(_) => continue,
             });
             if index < window.taken {
@@ -251,7 +252,10 @@ impl WindowState {
 
     /// The window, which retains; `None` when its numbers contradict each other.
     pub fn into_window(self) -> Option<Window> {
-        let count = |entry: &EntryState| if let EntryState::Gap { count, .. } = entry { *count } else { 1 };
+        let count = |entry: &EntryState| match entry {
+            EntryState::Gap { count, .. } | EntryState::Missing(Missing { count, .. }) => *count,
+            _ => 1,
+        };
         let end = self.entries.iter().try_fold(self.before, |end, entry| end.checked_add(count(entry)))?;
         if end > MOST {
             return None;
@@ -271,7 +275,10 @@ impl WindowState {
                     Entry::Event { frame: frame.into_frame(), kind: Kind::Members(change) }
                 }
                 EntryState::Mark(change) => Entry::Mark(change),
-                EntryState::Gap { count, reason } => Entry::Gap { count, reason },
+                EntryState::Gap { count, reason } => Entry::Gap(Missing { count, changes: 0, reason }),
+                EntryState::Missing(missing) => {
+                    Entry::Gap(Missing { changes: missing.changes.min(missing.count), ..missing })
+                }
             });
         }
         for _ in 0..self.taken {

@@ -107,7 +107,7 @@ pub(super) enum Entry {
     /// Stands for the first of the changes that were compacted, and will be the event that says who is in the room.
     Mark(Change),
     /// Dropped events.
-    Gap { count: u64, reason: GapReason },
+    Gap(Missing),
 }
 
 impl Entry {
@@ -115,14 +115,14 @@ impl Entry {
         match self {
             Self::Event { .. } | Self::Mark(_) => 1,
             Self::Unnumbered(_) => 0,
-            Self::Gap { count, .. } => *count,
+            Self::Gap(missing) => missing.count,
         }
     }
 
     fn bytes(&self) -> usize {
         match self {
             Self::Event { frame, .. } | Self::Unnumbered(frame) => frame.len(),
-            Self::Mark(_) | Self::Gap { .. } => 0,
+            Self::Mark(_) | Self::Gap(_) => 0,
         }
     }
 
@@ -163,6 +163,34 @@ fn allocated(bytes: usize) -> usize {
 
 /// Entries for which an empty window keeps its memory: a trickle of messages should not allocate each time.
 const IDLE_ENTRIES: usize = 4;
+
+/// Events that were dropped side by side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Missing {
+    pub(super) count: u64,
+    /// How many of them are changes of a room's members, which a mark tells.
+    pub(super) changes: u64,
+    /// Why the others are missing.
+    pub(super) reason: GapReason,
+}
+
+impl Missing {
+    /// One change.
+    const CHANGE: Self = Self { count: 1, changes: 1, reason: GapReason::Members };
+
+    fn add(&mut self, more: Self) {
+        if self.reason == GapReason::Members {
+            self.reason = more.reason;
+        }
+        self.count += more.count;
+        self.changes += more.changes;
+    }
+
+    /// What the client is told: of changes alone it misses nothing, of messages it does.
+    fn told(&self) -> GapReason {
+        if self.changes == self.count { GapReason::Members } else { self.reason }
+    }
+}
 
 /// The changes of one room's members in a window.
 struct RoomChanges {
@@ -253,7 +281,7 @@ impl Window {
             && self.changes.iter().any(|room| room.room == change.room && room.marked)
         {
             // The mark will tell it.
-            self.merge(Entry::Gap { count: 1, reason: GapReason::Members });
+            self.merge(Entry::Gap(Missing::CHANGE));
             return self.check();
         }
         self.add(Entry::Event { frame, kind });
@@ -283,9 +311,9 @@ impl Window {
     fn merge(&mut self, entry: Entry) {
         let alone = self.entries.len() == self.taken;
         match (&entry, self.entries.back_mut()) {
-            (Entry::Gap { count, .. }, Some(Entry::Gap { count: before, .. })) if !alone => {
-                *before += count;
-                self.last += count;
+            (Entry::Gap(missing), Some(Entry::Gap(before))) if !alone => {
+                self.last += missing.count;
+                before.add(*missing);
             }
             _ => self.append(entry),
         }
@@ -338,8 +366,8 @@ impl Window {
             let delivery = match entry {
                 Entry::Event { frame, .. } | Entry::Unnumbered(frame) => Delivery::Frame(frame.clone()),
                 // A mark is settled before anything is written; one that is not says at least that something is missing.
-                Entry::Mark(_) => self.gap(1, GapReason::Members),
-                Entry::Gap { count, reason } => self.gap(*count, *reason),
+                Entry::Mark(_) => self.gap(Missing::CHANGE),
+                Entry::Gap(missing) => self.gap(*missing),
             };
             self.check();
             return Some(delivery);
@@ -354,8 +382,8 @@ impl Window {
         self.check();
         Some(match entry {
             Entry::Event { frame, .. } | Entry::Unnumbered(frame) => Delivery::Frame(frame),
-            Entry::Mark(_) => self.gap(1, GapReason::Members),
-            Entry::Gap { count, reason } => self.gap(count, reason),
+            Entry::Mark(_) => self.gap(Missing::CHANGE),
+            Entry::Gap(missing) => self.gap(missing),
         })
     }
 
@@ -366,8 +394,8 @@ impl Window {
         }
     }
 
-    fn gap(&self, count: u64, reason: GapReason) -> Delivery {
-        Delivery::Gap { from: self.last_taken - count + 1, to: self.last_taken, reason }
+    fn gap(&self, missing: Missing) -> Delivery {
+        Delivery::Gap { from: self.last_taken - missing.count + 1, to: self.last_taken, reason: missing.told() }
     }
 
     /// Forgets all events up to number `seq`: they have arrived.
@@ -378,15 +406,17 @@ impl Window {
         if seq > self.last_taken {
             return Err(OutOfRange);
         }
+        let mut moved = Vec::new();
         while self.taken > 0 {
             let Some(entry) = self.entries.front_mut() else { break };
             let end = self.before + entry.count();
             if end > seq {
                 // A gap can be acknowledged in part: the client may have known some of what was then forgotten.
-                if let Entry::Gap { count, .. } = entry
+                if let Entry::Gap(missing) = entry
                     && seq > self.before
                 {
-                    *count = end - seq;
+                    missing.count = end - seq;
+                    missing.changes = missing.changes.min(missing.count);
                     self.before = seq;
                 }
                 break;
@@ -399,8 +429,12 @@ impl Window {
             self.taken -= 1;
             if let Some(entry) = self.entries.pop_front() {
                 self.note_gone(&entry);
+                if let Entry::Mark(change) = entry {
+                    moved.push(change);
+                }
             }
         }
+        moved.into_iter().for_each(|mark| self.move_mark(mark));
         self.release_idle_memory();
         self.check();
         Ok(())
@@ -508,7 +542,7 @@ impl Window {
                 Some(left) if *left > 0 => {
                     *left = left.saturating_sub(weight(&entry));
                     dropped.push(entry);
-                    Entry::Gap { count: 1, reason }
+                    Entry::Gap(Missing { count: 1, changes: 0, reason })
                 }
                 _ => entry,
             }
@@ -567,7 +601,7 @@ impl Window {
             let Some(change) = entry.change() else { return entry };
             match rooms.iter_mut().find(|(room, _)| *room == change.room) {
                 None => entry,
-                Some((_, true)) => Entry::Gap { count: 1, reason: GapReason::Members },
+                Some((_, true)) => Entry::Gap(Missing::CHANGE),
                 Some((_, marked)) => {
                     *marked = true;
                     Entry::Mark(change)
@@ -587,6 +621,27 @@ impl Window {
         }
     }
 
+    /// The client knows the event that a mark took the place of, but not all that the mark stands for: the mark moves to the first
+    /// event that is missing. If none is, the client knows everything.
+    fn move_mark(&mut self, mark: Change) {
+        let missing = self.entries.iter().position(|entry| matches!(entry, Entry::Gap(missing) if missing.changes > 0));
+        let Some(at) = missing else {
+            return self.changes.retain_mut(|room| {
+                room.marked &= room.room != mark.room;
+                room.marked || room.events > 0
+            });
+        };
+        match &mut self.entries[at] {
+            Entry::Gap(missing) if missing.count > 1 => {
+                missing.count -= 1;
+                missing.changes -= 1;
+                self.entries.insert(at, Entry::Mark(mark));
+                self.taken += usize::from(at < self.taken);
+            }
+            entry => *entry = Entry::Mark(mark),
+        }
+    }
+
     /// Settles the mark of a room: `frame` says who is in it now. Messages behind the mark whose sender `is_here` denies are
     /// dropped, since the client does not know the sender any more. Without a frame the room is over for the client, and the
     /// mark becomes a gap.
@@ -597,13 +652,13 @@ impl Window {
                 behind = true;
                 match frame.take() {
                     Some(frame) => Entry::Event { frame, kind: Kind::Members(*change) },
-                    None => Entry::Gap { count: 1, reason: GapReason::Members },
+                    None => Entry::Gap(Missing::CHANGE),
                 }
             }
             Entry::Event { kind: Kind::Message(origin), .. }
                 if behind && origin.room == room && !is_here(origin.sender) =>
             {
-                Entry::Gap { count: 1, reason: GapReason::Members }
+                Entry::Gap(Missing { count: 1, changes: 0, reason: GapReason::Members })
             }
             _ => entry,
         });

@@ -53,6 +53,17 @@ pub(crate) fn folder() -> PathBuf {
     folder
 }
 
+/// These limits; `window_events` may be lower than a host may set it, so that a test fills a window sooner.
+fn small(settings: &[&str]) -> Limits {
+    let (few, others): (Vec<&str>, Vec<&str>) =
+        settings.iter().partition(|setting| setting.starts_with("window_events="));
+    let mut limits = Limits::from_settings(others).unwrap();
+    for setting in few {
+        limits.window_events = setting["window_events=".len()..].parse().unwrap();
+    }
+    limits
+}
+
 /// One development certificate for all servers of a test binary.
 static CERTIFICATE: LazyLock<PathBuf> = LazyLock::new(|| {
     let folder = folder();
@@ -79,7 +90,7 @@ impl TestServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let options = if options.workers == 0 { options.workers(2) } else { options };
-        let server = Server::new(listener, &identity, Limits::from_settings(limits).unwrap(), options);
+        let server = Server::new(listener, &identity, small(limits), options);
         let relay = server.relay();
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(async { server.run(async { drop(stopped.await) }).await.unwrap() });

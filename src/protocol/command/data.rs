@@ -217,7 +217,7 @@ pub struct SetCard<'a> {
 }
 
 /// `resume`: without a token, this session shall outlive its connection; with one, take up the session that it names.
-#[derive(Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 pub struct Resume<'a> {
     /// The resume token of the session to take up.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
@@ -225,6 +225,12 @@ pub struct Resume<'a> {
     /// The number of the last event that arrived of that session; needed with a token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_seq: Option<u64>,
+    /// For how many seconds the session shall wait for its client, at most `resume_window_s`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub for_s: Option<u64>,
+    /// The client keeps what it needs to come back even when its page is closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keeps: Option<bool>,
 }
 
 /// `ack`.

@@ -261,6 +261,9 @@ pub struct Restarting {
 pub struct Resumed {
     /// The number of the last event before those that follow: the next numbered event is `seq + 1`.
     pub seq: u64,
+    /// For how many seconds the session waits for its client after its connection ended.
+    #[serde(default)]
+    pub for_s: u64,
 }
 
 /// `gap`.
@@ -303,6 +306,9 @@ pub struct RefusalData {
     /// `later` when the same command can succeed later, else `no`.
     #[serde(default)]
     pub retry: String,
+    /// Why the session that a token names is over, where the server knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 impl RefusalData {
@@ -316,6 +322,7 @@ impl RefusalData {
                 None => code.message().to_owned(),
             },
             retry: if code.retry_helps() { "later" } else { "no" }.to_owned(),
+            reason: None,
         }
     }
 }

@@ -87,7 +87,7 @@ fn what_came_meanwhile_is_replayed_in_order_and_once() {
     let frames = again.read();
     let expected = ["resumed", "4", "5", "6", "?", "user-joined-forever", "8", "9", "user-left", "11"];
     assert_eq!(told(&frames), expected);
-    assert_eq!(frames[0]["data"], json!({"seq": 3}));
+    assert_eq!(frames[0]["data"], json!({"seq": 3, "for_s": 7_200}));
     assert_eq!(frames[8]["data"]["user_id"], carol_id);
     assert!(again.read().is_empty());
     assert_eq!((pair.fate().as_str(), told(&again.read())), ("reached", vec!["?"]));

@@ -69,7 +69,10 @@ impl World {
         for setting in few {
             limits.window_events = setting["window_events=".len()..].parse().unwrap();
         }
-        let relay = Relay::new(limits, String::new());
+        Self::of(Relay::new(limits, String::new()))
+    }
+
+    pub(super) fn of(relay: Arc<Relay>) -> Self {
         Self { relay, bell: Arc::default(), connections: AtomicU64::new(1) }
     }
 
@@ -94,7 +97,7 @@ impl World {
     pub(super) fn resumable(&self) -> Peer {
         let peer = self.peer();
         let answer = peer.ask("resume", json!({}));
-        assert_eq!(answer, json!({"cmd": "resumed", "data": {"seq": 0}}));
+        assert_eq!((&answer["cmd"], &answer["data"]["seq"]), (&json!("resumed"), &json!(0)));
         peer
     }
 
@@ -249,14 +252,19 @@ impl Peer {
         self.say("send-message", json!({"room_id": room, "to_user_id": to, "content": content}));
     }
 
+    /// The connection ends.
+    pub(super) fn end(&self, ending: Ending) {
+        self.bell.hear(|woken| self.attached().disconnected(ending, woken));
+    }
+
     /// The connection breaks.
     pub(super) fn drop(&self) {
-        self.bell.hear(|woken| self.attached().disconnected(Ending::Lost, woken));
+        self.end(Ending::Lost);
     }
 
     /// The client says goodbye.
     pub(super) fn leave(&self) {
-        self.bell.hear(|woken| self.attached().disconnected(Ending::Goodbye, woken));
+        self.end(Ending::Goodbye);
     }
 }
 

@@ -28,6 +28,7 @@ pub(in crate::room) fn newcomer(session: u8, key: u8) -> Newcomer<u8> {
         username: Zeroizing::new(format!("user {session}")),
         public_key: (key > 0).then(|| public_key(key)),
         card: None,
+        confirms: false,
         handle: session,
     }
 }

@@ -119,7 +119,7 @@ fn window() -> Window {
     window.retain();
     window.push(text("firm"), Kind::Firm);
     window.push_unnumbered(text("own"));
-    window.add(Entry::Gap { count: 3, reason: GapReason::Window });
+    window.add(Entry::Gap(Missing { count: 3, changes: 1, reason: GapReason::Window }));
     for _ in 0..3 {
         window.take().unwrap();
     }

@@ -368,6 +368,32 @@ fn many_changes_of_one_room_are_compacted_and_settled() {
 }
 
 #[test]
+fn a_mark_moves_behind_what_the_client_knows() {
+    let mut window = away();
+    for place in 0..10 {
+        window.push(frame(place + 1, 10), change(1, place));
+    }
+    (0..4).for_each(|_| drop(window.take()));
+    window.push(frame(11, 10), message(1, 5, 1));
+    window.compact(true);
+    // The client read four of the events that were compacted.
+    window.rewind(4).unwrap();
+    assert_eq!(window.marks(), [Change { room: 1, place: 0 }]);
+    window.settle(1, Some(TextFrame::text(b"members")), |_| true);
+    assert_eq!(deliveries(&mut window), ["members", "6-10 members", "11"]);
+    // Or all of them: then there is nothing to say.
+    let mut window = away();
+    for place in 0..4 {
+        window.push(frame(place + 1, 10), change(1, place));
+    }
+    (0..4).for_each(|_| drop(window.take()));
+    window.compact(true);
+    window.rewind(4).unwrap();
+    window.push(frame(5, 10), change(1, 4));
+    assert_eq!((window.marks(), deliveries(&mut window)), (vec![], vec!["5".to_owned()]));
+}
+
+#[test]
 fn changes_never_fill_a_window() {
     let mut window = away();
     for place in 0..100_000 {

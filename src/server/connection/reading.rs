@@ -232,9 +232,12 @@ impl Connection {
             Opcode::Continuation | Opcode::Text | Opcode::Binary => {}
             Opcode::Close => {
                 // 1000, or no code at all, means that the client is done; anything else may be an accident.
-                if payload.is_empty() || payload.first_chunk() == Some(&1000u16.to_be_bytes()) {
-                    self.ending = Ending::Goodbye;
-                }
+                self.ending = match payload.first_chunk().map(|code| u16::from_be_bytes(*code)) {
+                    None if payload.is_empty() => Ending::Goodbye,
+                    Some(1000) => Ending::Goodbye,
+                    Some(1001) => Ending::PageGone,
+                    _ => Ending::Lost,
+                };
                 self.close(
                     if bad_close(payload) { CloseReason::ProtocolError } else { CloseReason::Normal },
                     woken,

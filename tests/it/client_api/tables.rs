@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use subrosa::protocol::codes::{
-    CloseReason, ErrorCode, GapReason, LeaveReason, OwnerLeaves, RoomClosedReason, reconnect_after,
+    CloseReason, ErrorCode, GapReason, GoneReason, LeaveReason, OwnerLeaves, RoomClosedReason, reconnect_after,
 };
 use subrosa::protocol::command::Command;
 use subrosa::protocol::event::Event;
@@ -36,6 +36,7 @@ fn every_held_table_is_held() {
         "leave-reasons",
         "room-closed-reasons",
         "gap-reasons",
+        "gone-reasons",
         "owner-leaves",
         "sealed-errors",
         "worked-example",
@@ -120,6 +121,7 @@ fn reasons() {
         RoomClosedReason::ALL.iter().map(|it| it.as_str()).collect::<Vec<_>>()
     );
     assert_eq!(names(&table("gap-reasons")), GapReason::ALL.iter().map(|it| it.as_str()).collect::<Vec<_>>());
+    assert_eq!(names(&table("gone-reasons")), GoneReason::ALL.iter().map(|it| it.as_str()).collect::<Vec<_>>());
     assert_eq!(names(&table("owner-leaves")), OwnerLeaves::ALL.iter().map(|it| it.as_str()).collect::<Vec<_>>());
 }
 

@@ -105,7 +105,7 @@ async fn everything_about_a_room_comes_along() {
     assert_eq!(carol.closed().await.0, 4000);
     let mut alice = follow(&chain, alice, 9).await;
     let lost = alice.expect("user-left").await;
-    assert_eq!(lost["data"], json!({"room_id": room.id, "user_id": carol_id, "reason": "lost"}));
+    assert_eq!(lost["data"], json!({"room_id": room.id, "user_id": carol_id, "reason": "lost", "version": 4}));
     // Bob's: joined, Carol's join, the card, the owner, the last answer.
     let mut bob = follow(&chain, bob, 5).await;
     bob.expect("user-left").await;

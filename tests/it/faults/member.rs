@@ -52,6 +52,10 @@ impl Shared {
 /// Something that a member was told.
 #[derive(Debug)]
 pub(crate) enum Seen {
+    /// Who is in the room, in the place of joins and leaves that are missing.
+    Members {
+        room: usize,
+    },
     Message {
         sender: usize,
         number: u64,
@@ -87,7 +91,7 @@ pub(crate) struct Member {
     unacked: u64,
     ack_after: u64,
     owns: Vec<bool>,
-    known: Vec<HashSet<String>>,
+    pub(crate) known: Vec<HashSet<String>>,
     gone: Vec<Option<String>>,
     outstanding: BTreeSet<u64>,
     transfer: Option<(u64, String)>,
@@ -138,7 +142,7 @@ impl Member {
             answered_again: 0,
         };
         let resumed = member.ask(&mut line, "resume", json!({})).await;
-        assert_eq!(resumed, json!({"cmd": "resumed", "id": "set-up", "data": {"seq": 0}}));
+        assert_eq!((&resumed["cmd"], &resumed["data"]["seq"]), (&json!("resumed"), &json!(0)));
         member.seen = 0;
         (member, line)
     }
@@ -416,6 +420,17 @@ impl Member {
                     _ => self.owns[room] = data["owner_id"] == *shared.rooms[room].1[self.index],
                 }
                 self.log.push(Seen::Control { room, what: format!("{cmd} {data}") });
+            }
+            "members" => {
+                let room = shared.room(&data["room_id"]);
+                let ids = |list: &Value| -> Vec<String> {
+                    let id = |entry: &Value| entry.as_str().or(entry["user_id"].as_str()).unwrap().to_owned();
+                    list.as_array().unwrap().iter().map(id).collect()
+                };
+                let own = shared.rooms[room].1[self.index].clone();
+                self.known[room] = ids(&data["here"]).into_iter().chain(ids(&data["users"])).collect();
+                self.owns[room] = data["owner_id"] == *own;
+                self.log.push(Seen::Members { room });
             }
             other => panic!("member {}: {other}: {frame}", self.index),
         }

@@ -35,6 +35,7 @@ const ELSEWHERE: &[(&str, Elsewhere)] = &[
     ("ping_interval_s", Ok(slow::a_ping_that_is_not_answered)),
     ("first_command_s", Ok(stalls::whoever_stops_on_the_way_is_dropped)),
     ("resume_window_s", Ok(resume::the_others_are_told_when_nobody_came_back)),
+    ("parked_s", Ok(resume::a_page_that_was_closed_is_waited_for_shortly)),
     ("window_bytes", Ok(resume::what_the_window_cannot_hold_is_a_gap)),
     ("window_events", Ok(resume::what_the_window_cannot_count_is_a_gap)),
     ("memory_bytes", Ok(resume::what_the_server_cannot_hold_is_a_gap)),

@@ -124,6 +124,20 @@ async fn a_goodbye_is_not_waited_for() {
     server.stop().await;
 }
 
+#[tokio::test]
+pub(crate) async fn a_page_that_was_closed_is_waited_for_shortly() {
+    let server = TestServer::start(&["parked_s=1"]).await;
+    let (mut alice, mut bob, room, bob_id) = pair(&server).await;
+    bob.get("list-members", json!({"room_id": room.id}), "list-members").await;
+    bob.close(1001).await;
+    let left = alice.expect("user-left").await;
+    assert_eq!((&left["data"]["user_id"], &left["data"]["reason"]), (&json!(bob_id), &json!("left")));
+    assert_eq!(left["data"]["room_id"], room.id);
+    drop(alice);
+    server.empty().await;
+    server.stop().await;
+}
+
 /// Sends more than fits to somebody who is away: what it gets afterwards is numbered without a hole.
 async fn overflow(limits: &[&str], end: u64, payload: &str, reason: &str) {
     let server = TestServer::start(limits).await;

@@ -187,7 +187,7 @@ export class Connection {
     this.restarting = false;
     this.isDoubtful = false;
     const { resume_window_s, ping_interval_s, pong_timeout_s } = this.limits ?? { resume_window_s: 0, ping_interval_s: 0, pong_timeout_s: 0 };
-    this.keptForMs = Math.min(resume_window_s + ping_interval_s + pong_timeout_s, 3600) * 1000;
+    this.keptForMs = Math.min(resume_window_s + ping_interval_s + pong_timeout_s, 90_000) * 1000;
     this.keptUntil = Infinity;
     this.handlers.state("live");
   }
