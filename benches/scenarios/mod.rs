@@ -37,7 +37,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "refuse_what_is_no_command", prepare: refuse },
     // The end-to-end scheme.
     Scenario { name: "sealed_sign_and_seal", prepare: sealed::sign_and_seal },
-    Scenario { name: "sealed_wrap_for_one", prepare: sealed::wrap },
+    Scenario { name: "sealed_hand_to_one", prepare: sealed::hand_to_one },
+    Scenario { name: "sealed_open_hand", prepare: sealed::open_hand },
     Scenario { name: "sealed_open_and_verify", prepare: sealed::open_and_verify },
     Scenario { name: "sealed_padding_of_16_kib", prepare: sealed::padding },
 ];

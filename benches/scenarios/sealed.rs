@@ -1,65 +1,82 @@
-//! The end-to-end scheme with fixed keys and counted randomness, so that every run does the same.
+//! The end-to-end scheme with fixed keys, so that every run does nearly the same: only encapsulations are fresh.
 
 use std::hint::black_box;
 
-use serde_json::Value;
-use subrosa::sealed::identity::RecipientKey;
-use subrosa::sealed::message::{Sealed, Signed, open};
-use subrosa::sealed::{Identity, Random, RoomSecret, padding as pads};
+use subrosa::sealed::hand::{self, Between, Content, Position};
+use subrosa::sealed::message::{self, Shared};
+use subrosa::sealed::step::ChainKey;
+use subrosa::sealed::{EpochKeys, Identity, Leaf, RoomSecret, padding as pads};
 
-/// Keys for tests only.
-const KEYS: &str = include_str!("../../tests/vectors/keys.json");
 /// A message of a few lines.
 const PLAIN: &[u8] = &[b'x'; 512];
+const AT: Position = Position { generation: 0, index: 0 };
 
-/// Counts up: as good as any other randomness for what is measured.
-struct Counted(u8);
+struct Stage {
+    identity: Identity,
+    keys: EpochKeys,
+    leaf: Leaf,
+    key: ChainKey,
+}
 
-impl Random for Counted {
-    fn fill(&mut self, out: &mut [u8]) {
-        for byte in out {
-            self.0 = self.0.wrapping_add(1);
-            *byte = self.0;
+impl Stage {
+    fn new() -> Self {
+        let secret = RoomSecret::from_slice(1, &[9; 32]).expect("32 bytes");
+        Self {
+            identity: Identity::from_seed(&[7; 32]).expect("a key"),
+            keys: secret.keys().expect("keys"),
+            leaf: Leaf::generate(0).expect("a leaf"),
+            key: ChainKey::from_slice(&[8; 32]).expect("32 bytes"),
         }
+    }
+
+    fn between(&self) -> Between<'_> {
+        let me = self.identity.fingerprint();
+        Between { root: self.identity.verifying_key(), keys: &self.keys, from: me, to: me }
+    }
+
+    fn seal(&self) -> String {
+        let (_, step) = self.key.step().expect("a step");
+        message::seal_room(&self.identity, self.identity.verifying_key(), 1, AT, step, PLAIN).expect("a message")
+    }
+
+    fn hand(&self) -> String {
+        hand::seal_hand(&self.identity, &self.between(), self.leaf.public(), AT, 0, &self.key).expect("a hand")
     }
 }
 
-/// The first of the test keys.
-fn identity() -> Identity {
-    let keys: Value = serde_json::from_str(KEYS).expect("JSON");
-    let pem = keys["members"].as_object().and_then(|members| members.values().next()).expect("a member");
-    let pem = pem["rsa_pkcs8_pem"].as_str().expect("PEM");
-    let (_, der) = rsa::pkcs1::pem::decode_vec(pem.as_bytes()).expect("PEM");
-    Identity::from_pkcs8(&der, &[7; 32]).expect("a key")
-}
-
-fn sealed_by(identity: &Identity, secret: &RoomSecret) -> Sealed {
-    let root = identity.verifying_key();
-    let signed = Signed::sign(identity, root, PLAIN).expect("a signature");
-    signed.seal(root, secret, &mut Counted(0)).expect("a sealed message")
-}
-
+/// An ordinary room message: what its sender does, whatever the number of members.
 pub(super) fn sign_and_seal() -> Box<dyn FnMut()> {
-    let (identity, secret) = (identity(), RoomSecret::generate(1, &mut Counted(0)));
-    Box::new(move || drop(black_box(sealed_by(&identity, &secret))))
+    let stage = Stage::new();
+    Box::new(move || drop(black_box(stage.seal())))
 }
 
-pub(super) fn wrap() -> Box<dyn FnMut()> {
-    let identity = identity();
-    let recipient = RecipientKey::new(identity.public_key()).expect("a key");
-    let sealed = sealed_by(&identity, &RoomSecret::generate(1, &mut Counted(0)));
-    Box::new(move || drop(black_box(sealed.content_for(&recipient))))
+/// Handing a chain to one member.
+pub(super) fn hand_to_one() -> Box<dyn FnMut()> {
+    let stage = Stage::new();
+    Box::new(move || drop(black_box(stage.hand())))
 }
 
-pub(super) fn open_and_verify() -> Box<dyn FnMut()> {
-    let (identity, secret) = (identity(), RoomSecret::generate(1, &mut Counted(0)));
-    let sealed = sealed_by(&identity, &secret);
-    let recipient = RecipientKey::new(identity.public_key()).expect("a key");
-    let content = sealed.content_for(&recipient).expect("a wrapped key");
+/// Opening a hand.
+pub(super) fn open_hand() -> Box<dyn FnMut()> {
+    let stage = Stage::new();
+    let content = stage.hand();
     Box::new(move || {
-        let root = identity.verifying_key();
-        let signed = open(&content, sealed.shared(), &identity, root, &secret).expect("a message");
-        assert_eq!(signed.verify(root, root).map(<[u8]>::len), Ok(PLAIN.len()));
+        let Ok(Content::Hand(sealed)) = Content::parse(&content) else { panic!("a hand") };
+        let root = stage.identity.verifying_key();
+        let hand = hand::open_hand(&sealed, &stage.leaf, &stage.between(), root, AT).expect("one's own hand");
+        black_box(hand.said);
+    })
+}
+
+/// An ordinary room message: what each reader does.
+pub(super) fn open_and_verify() -> Box<dyn FnMut()> {
+    let stage = Stage::new();
+    let shared = stage.seal();
+    Box::new(move || {
+        let root = stage.identity.verifying_key();
+        let (_, step) = stage.key.step().expect("a step");
+        let plain = Shared::parse(&shared).and_then(|shared| shared.open_room(&step, root, root)).expect("a message");
+        assert_eq!(plain.len(), PLAIN.len());
     })
 }
 

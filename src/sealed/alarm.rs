@@ -1,17 +1,26 @@
-//! What a client warns its user of: each way in which a relay or a member can be caught is a case of its own, with a sentence for people.
+//! What a client warns its user of: each way in which a server or a member can be caught is a kind of its own, with a sentence for people.
+//!
+//! No sentence blames the server for what a member can cause alone.
 use std::fmt;
 
-use super::{Fingerprint, SealedError};
+use super::Fingerprint;
 
-/// Whom an alarm is about, as far as known.
+/// The member that an alarm is about, as far as known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Who {
-    /// The id that the relay uses.
+    /// The id that the server uses.
     pub user_id: String,
     /// Known once the member's card has been opened.
     pub fingerprint: Option<Fingerprint>,
-    /// The display name, marked if another member has the same.
+    /// The display name, marked if it looks like another member's.
     pub name: Option<String>,
+}
+
+impl Who {
+    /// Somebody of whom only the server's id is known.
+    pub(crate) fn stranger(user_id: &str) -> Self {
+        Self { user_id: user_id.to_owned(), fingerprint: None, name: None }
+    }
 }
 
 impl fmt::Display for Who {
@@ -20,157 +29,160 @@ impl fmt::Display for Who {
     }
 }
 
-/// A reason for distrust. `Display` gives the sentence to show. Nothing is ever sealed to whoever was not accepted.
+/// A reason for distrust. `Display` gives the sentence to show. Nothing is ever sealed to a user who was not accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Alarm {
-    /// The relay lists a member without a card.
-    NoCard(Who),
-    /// The relay lists a member with a public key that is none.
-    BadPublicKey(Who),
-    /// A card of a version that this client does not know.
-    CardOfUnknownVersion(Who),
-    /// A card that does not open under the room secret, or not with this public key.
-    CardDoesNotOpen(Who),
-    /// A card that its member did not sign for this room, or with nonsense in it.
-    CardForged(Who),
-    /// A newcomer's card is of an epoch that is over.
-    CardOutdated(Who),
-    /// A card without an invite, from someone other than the creator.
-    NoInvite(Who),
-    /// An invite that no owner of the room signed.
-    InviteForged(Who),
-    /// A newcomer's invite was signed by someone who no longer owns the room.
-    InviteOfFormerOwner(Who),
-    /// A newcomer's invite is of an epoch that is over.
-    InviteOutdated(Who),
-    /// A newcomer's invite ran out more than ten minutes ago.
-    InviteExpired(Who),
-    /// A one-time invite was used a second time.
-    InviteReused(Who),
-    /// The same member is listed a second time.
-    FingerprintTwice(Who),
-    /// A member who left is back with its old keys.
-    MemberReturned(Who),
-    /// A member who was removed is back.
-    RemovedMemberReturned(Who),
-    /// Someone whose invite was refused is back.
-    RefusedBefore(Who),
-    /// The relay gave one user id to two members.
-    UserIdTwice(Who),
-    /// The relay shows another public key for a member than before.
-    KeySwapped(Who),
-    /// The relay shows another card for a member than before.
-    CardSwapped(Who),
-    /// The relay lists a member whose joining it never announced.
-    Unannounced(Who),
-    /// A message from someone who is not an accepted member.
-    MessageFromStranger(Who),
-    /// A message that is not sealed.
-    MessageUnsealed(Who),
-    /// A message of a version that this client does not know.
-    MessageOfUnknownVersion(Who),
-    /// A message that does not open.
-    MessageDoesNotOpen(Who, SealedError),
-    /// A message of an epoch that is over.
-    MessageOutdated(Who),
-    /// A message that the member it is said to be from did not sign.
-    MessageForged(Who),
-    /// A message whose inside is not as it must be, though its author signed it.
-    MessageMalformed(Who, SealedError),
-    /// A private message to somebody else that was passed on.
-    MessageNotForMe(Who),
-    /// A message that was shown before.
-    Replayed(Who),
-    /// Messages that were sent but did not arrive.
-    MessagesMissing {
-        /// Whose messages.
-        from: Who,
-        /// How many.
-        count: u64,
-        /// Whether they were private ones.
-        private: bool,
-    },
-    /// A member takes others to be in the room than this client does.
-    SeesAnotherRoom(Who),
-    /// Several members do: the relay shows different rooms.
-    RelayShowsDifferentRooms,
-    /// A member uses the next room secret, which has not come: it may be withheld, or there is none.
-    NewerSecretInUse(Who),
-    /// A member uses a room secret that is more than one ahead.
-    SecretTooNew(Who),
-    /// A member uses a room secret that this client, as the owner, has not issued.
-    SecretNeverIssued(Who),
-    /// A rekey by someone who does not own the room.
-    RekeyByStranger(Who),
-    /// A rekey that does not follow the present epoch.
-    RekeyOutOfTurn(Who),
-    /// Someone who does not own the room, or a chain that does not hold, names an heir.
-    SuccessionForged(Who),
-    /// The relay named a new owner who has not shown that the room was handed over.
-    OwnerUnproven(Who),
-    /// The relay names this client the owner, but the owner before did not hand the room over.
-    OwnershipImposed,
+pub struct Alarm {
+    /// What is wrong.
+    pub kind: AlarmKind,
+    /// Whom it is about.
+    pub who: Who,
+    /// The second member, where two disagree.
+    pub other: Option<Who>,
+}
+
+impl Alarm {
+    /// An alarm about one member.
+    pub(crate) fn new(kind: AlarmKind, who: Who) -> Self {
+        Self { kind, who, other: None }
+    }
 }
 
 impl fmt::Display for Alarm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (who, what) = match self {
-            Self::NoCard(who) => (who, "is listed by the relay without an identity and was refused"),
-            Self::BadPublicKey(who) => (who, "is listed by the relay with an unusable key and was refused"),
-            Self::CardOfUnknownVersion(who) => (who, "uses a newer version; this client needs an update to see them"),
-            Self::CardDoesNotOpen(who) => (who, "does not know this room's secret and was refused: an intruder"),
-            Self::CardForged(who) => (who, "has a forged identity and was refused"),
-            Self::CardOutdated(who) => (who, "came in with an old room secret and was refused"),
-            Self::NoInvite(who) => (who, "has no invite and was refused"),
-            Self::InviteForged(who) => (who, "has an invite that no owner signed and was refused"),
-            Self::InviteOfFormerOwner(who) => (who, "has an invite of a former owner and was refused"),
-            Self::InviteOutdated(who) => (who, "has an invite from before the last rekey and was refused"),
-            Self::InviteExpired(who) => (who, "has an invite that has run out and was refused"),
-            Self::InviteReused(who) => (who, "came by a one-time invite that was already used and was refused"),
-            Self::FingerprintTwice(who) => (who, "is listed twice by the relay; the second was refused"),
-            Self::MemberReturned(who) => (who, "had left and was brought back with old keys; refused"),
-            Self::RemovedMemberReturned(who) => (who, "was removed and was brought back; refused"),
-            Self::RefusedBefore(who) => (who, "was refused before and stays so"),
-            Self::UserIdTwice(who) => (who, "shares an id with another member; the relay mixes up members"),
-            Self::KeySwapped(who) => (who, "is shown with another key than before: the relay swapped it"),
-            Self::CardSwapped(who) => (who, "is shown with another identity than before: the relay swapped it"),
-            Self::Unannounced(who) => (who, "is in the relay's list but never joined; refused"),
-            Self::MessageFromStranger(who) => (who, "is no member, and the relay delivered a message from them"),
-            Self::MessageUnsealed(who) => (who, "sent something that is not encrypted; it was dropped"),
-            Self::MessageOfUnknownVersion(who) => {
-                (who, "sent something of a newer version; this client needs an update")
+        match (self.kind, &self.other) {
+            (AlarmKind::OwnershipImposed | AlarmKind::TreatedAsGone, _) => f.write_str(self.kind.sentence()),
+            (kind, Some(other)) => write!(f, "{} and {other} {}", self.who, kind.sentence()),
+            (kind, None) => write!(f, "{} {}", self.who, kind.sentence()),
+        }
+    }
+}
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident, $id:literal, $sentence:literal;)*) => {
+        /// Every kind of alarm: a closed list.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum AlarmKind {
+            $($(#[$doc])* $kind,)*
+        }
+
+        impl AlarmKind {
+            /// Every kind, in the order in which the documentation lists them.
+            pub const ALL: &[Self] = &[$(Self::$kind,)*];
+
+            /// The stable identifier that other clients and the scripts in `tests/vectors/room` use.
+            pub fn id(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $id,)*
+                }
             }
-            Self::MessageDoesNotOpen(who, _) => (who, "sent something that does not open; it was changed on its way"),
-            Self::MessageOutdated(who) => (who, "sent something under an old room secret; it was dropped"),
-            Self::MessageForged(who) => (who, "did not write a message that the relay says is theirs"),
-            Self::MessageMalformed(who, _) => (who, "sent something malformed; it was dropped"),
-            Self::MessageNotForMe(who) => (who, "wrote a private message to somebody else that was passed on here"),
-            Self::Replayed(who) => (who, "wrote a message that was delivered a second time; it was dropped"),
-            Self::MessagesMissing { from, count, private } => {
-                let kind = if *private { "private " } else { "" };
-                let plural = if *count == 1 { "" } else { "s" };
-                return write!(f, "{count} {kind}message{plural} missing from {from}");
+
+            /// The rest of the sentence that begins with the member's name.
+            fn sentence(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $sentence,)*
+                }
             }
-            Self::SeesAnotherRoom(who) => (who, "sees another room than you do"),
-            Self::RelayShowsDifferentRooms => {
-                return f.write_str("the relay shows different members different rooms");
-            }
-            Self::NewerSecretInUse(who) => {
-                (who, "uses a newer room secret than yours; if messages stay unreadable, ask for a new invite")
-            }
-            Self::SecretTooNew(who) => {
-                (who, "uses a far newer room secret and was ignored; if messages stay unreadable, ask for a new invite")
-            }
-            Self::SecretNeverIssued(who) => (who, "uses a room secret that you never issued and was ignored"),
-            Self::RekeyByStranger(who) => (who, "tried to change the room secret without owning the room"),
-            Self::RekeyOutOfTurn(who) => (who, "sent a room secret that does not follow the present one"),
-            Self::SuccessionForged(who) => (who, "tried to name an heir without the right to"),
-            Self::OwnerUnproven(who) => (who, "was named owner by the relay but shows no proof; not accepted as owner"),
-            Self::OwnershipImposed => {
-                return f.write_str("the relay names you the owner, but nobody handed the room over to you");
-            }
-        };
-        write!(f, "{who} {what}")
+        }
+    };
+}
+
+kinds! {
+    /// The server lists a member without a card.
+    NoCard, "no-card", "is listed by the server without an identity and was refused";
+    /// A card of a version that this client does not know.
+    CardOfUnknownVersion, "card-of-unknown-version", "uses another version of the encryption; the older client needs an update";
+    /// A card that does not open under the room secret.
+    CardDoesNotOpen, "card-does-not-open", "does not know this room's secret and was refused";
+    /// A card that its member did not sign for this room.
+    CardForged, "card-forged", "has a forged identity and was refused";
+    /// A card without an invite, of a member that is not the creator.
+    NoInvite, "no-invite", "has no invite and was refused";
+    /// An invite that no owner of the room signed.
+    InviteForged, "invite-forged", "has an invite that no owner signed and was refused";
+    /// A newcomer's invite was signed by a former owner.
+    InviteOfFormerOwner, "invite-of-former-owner", "has an invite of a former owner and was refused";
+    /// A newcomer's invite is of an epoch that is over.
+    InviteOutdated, "invite-outdated", "has an invite from before the last change of the secret and was refused";
+    /// A newcomer's invite ran out more than ten minutes ago by the owner's clock.
+    InviteExpired, "invite-expired", "has an invite that has run out and was refused";
+    /// A one-time invite was used a second time.
+    InviteReused, "invite-reused", "came by a one-time invite that was already used and was refused";
+    /// A listed member that the owner does not name as a member.
+    NotInRoster, "not-in-roster", "is not among the members that the owner names and was refused";
+    /// The same member is listed a second time.
+    FingerprintTwice, "fingerprint-twice", "is listed twice by the server; the second was refused";
+    /// A member that left is back with its old keys.
+    MemberReturned, "member-returned", "had left and was brought back with old keys; refused";
+    /// A member that was removed is back.
+    RemovedMemberReturned, "removed-member-returned", "was removed and was brought back; refused";
+    /// A member whose invite was refused is back.
+    RefusedBefore, "refused-before", "was refused before and stays so";
+    /// The server gave one user id to two members.
+    UserIdTwice, "user-id-twice", "shares an id with another member; the server mixes up members";
+    /// The server shows another identity for a member than before.
+    IdentitySwapped, "identity-swapped", "is shown with another identity than before; the first one stays";
+    /// A member shows two leaves of one generation.
+    LeafSwapped, "leaf-swapped", "shows two different keys under one number";
+    /// The server lists a member whose joining it never announced.
+    Unannounced, "unannounced", "is in the server's list but never joined; refused";
+    /// A message of a user that is not an accepted member.
+    MessageFromStranger, "message-from-stranger", "is no member, and the server delivered a message from them";
+    /// A message that is not sealed.
+    MessageUnsealed, "message-unsealed", "sent something that is not encrypted; it was dropped";
+    /// A message of a version that this client does not know.
+    MessageOfUnknownVersion, "message-of-unknown-version", "sent something of another version; the older client needs an update";
+    /// A message that does not open.
+    MessageDoesNotOpen, "message-does-not-open", "sent something that does not open; it was changed on its way or badly made";
+    /// A message that the member it is said to be from did not sign.
+    MessageForged, "message-forged", "did not write a message that is said to be theirs";
+    /// A message whose inside is not as it must be, though its author signed it.
+    MessageMalformed, "message-malformed", "sent something malformed; it was dropped";
+    /// A private message for another member that was passed on.
+    MessageNotForMe, "message-not-for-me", "wrote a private message to somebody else that was passed on here";
+    /// A message that came twice or in the wrong order.
+    OutOfOrder, "out-of-order", "wrote a message that came twice or in the wrong order; it was dropped";
+    /// A message with a lower number than the one before.
+    CountsBackwards, "counts-backwards", "numbers their messages backwards; one was dropped";
+    /// Two messages of one number.
+    SaysTwoThings, "says-two-things", "said two different things under one number; the second was dropped";
+    /// Another beginning of a member's numbers than it told first.
+    BeginningChanged, "beginning-changed", "changes the number that their messages to you begin with";
+    /// Two members name one message differently: either may lie.
+    Disagree, "disagree", "disagree about what one of them said";
+    /// A member takes others to be in the room than this client does.
+    SeesAnotherRoom, "sees-another-room", "sees other members in the room than you do";
+    /// What a member seals in the present epoch does not open.
+    DifferentSecrets, "different-secrets", "and you hold different secrets: the owner gave out two, or their client is broken";
+    /// A member uses a newer room secret, which has not come.
+    NewerSecretInUse, "newer-secret-in-use", "uses a newer room secret than you; nobody has given it to you";
+    /// A member uses a room secret that this client, as the owner, has not issued.
+    SecretNeverIssued, "secret-never-issued", "uses a room secret that you never issued";
+    /// A room secret that the owner did not prove.
+    SecretForged, "secret-forged", "brought a room secret that the owner did not sign; it was dropped";
+    /// A member claims the office of an owner that is here.
+    ClaimsOffice, "claims-office", "claims to own the room, but the owner has not given it away; not believed";
+    /// A member that does not own the room names an heir.
+    SuccessionForged, "succession-forged", "tried to give away a room that is not theirs";
+    /// The server named a new owner that has not shown that the room was handed over.
+    OwnerUnproven, "owner-unproven", "is named as the owner by the server but has not proved it";
+    /// The server names this client the owner, though nobody handed the room over.
+    OwnershipImposed, "ownership-imposed", "The server names you the owner, but nobody handed the room to you; it changes nothing";
+    /// The server treats this client, which owns the room, as gone.
+    TreatedAsGone, "treated-as-gone", "The server treats you, the owner, as gone; others may be told so";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_an_id_and_a_sentence_of_its_own() {
+        let ids: std::collections::BTreeSet<_> = AlarmKind::ALL.iter().map(|kind| kind.id()).collect();
+        let sentences: std::collections::BTreeSet<_> = AlarmKind::ALL.iter().map(|kind| kind.sentence()).collect();
+        assert_eq!((ids.len(), sentences.len()), (AlarmKind::ALL.len(), AlarmKind::ALL.len()));
+        let who = Who { user_id: "1".into(), fingerprint: None, name: Some("bob".into()) };
+        let alarm = Alarm { other: Some(Who::stranger("2")), ..Alarm::new(AlarmKind::Disagree, who.clone()) };
+        assert_eq!(alarm.to_string(), "bob and someone unknown disagree about what one of them said");
+        assert!(Alarm::new(AlarmKind::TreatedAsGone, who).to_string().starts_with("The server"));
     }
 }

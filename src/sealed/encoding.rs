@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 use super::SealedError;
 
 /// The version of the scheme, the first byte of everything sealed.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 /// Bytes of a [`Header`].
 pub const HEADER_BYTES: usize = 5;
 
@@ -57,7 +57,7 @@ pub fn split_length_prefixed<const N: usize>(mut bytes: &[u8]) -> Result<[&[u8];
     if bytes.is_empty() { Ok(parts) } else { Err(SealedError::Length) }
 }
 
-/// The head of a card and of both parts of a message: the version and the epoch of the room secret.
+/// The head of a card, a message and a note: the version and the epoch of the room secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
     /// Counts the room secrets, from 0.
@@ -65,7 +65,7 @@ pub struct Header {
 }
 
 impl Header {
-    /// `0x01 ‖ epoch(4)`.
+    /// `0x02 ‖ epoch(4)`.
     pub fn to_bytes(self) -> [u8; HEADER_BYTES] {
         let [a, b, c, d] = self.epoch.to_be_bytes();
         [VERSION, a, b, c, d]

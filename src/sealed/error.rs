@@ -7,7 +7,7 @@ pub enum SealedError {
     #[error("not base64 of the right kind")]
     Base64,
     /// The first byte is not a version that this client knows.
-    #[error("made by a newer version of the end-to-end scheme; this client needs an update")]
+    #[error("made by another version of the end-to-end scheme; the older side needs an update")]
     Version,
     /// Too short, too long, or with bytes left over.
     #[error("of the wrong length")]
@@ -15,12 +15,9 @@ pub enum SealedError {
     /// Sealed in another epoch than the room secret at hand.
     #[error("sealed under another room secret")]
     Epoch,
-    /// `content` and `shared` of one message name different epochs.
-    #[error("the two parts of the message belong to different epochs")]
-    EpochsDiffer,
-    /// The message key was not sealed to this RSA key.
+    /// The chain key or message key was not sealed to this leaf, by this sender, in this epoch.
     #[error("not sealed to this member")]
-    KeyDoesNotOpen,
+    Hand,
     /// The authenticated encryption does not open: another room secret, or something was changed.
     #[error("does not open under this room's secret")]
     DoesNotOpen,
@@ -36,11 +33,11 @@ pub enum SealedError {
     /// A field is missing, of the wrong type, or out of its range.
     #[error("a field is missing or out of range")]
     Field,
-    /// A name is empty, too long, not NFC, or has control or bidi characters.
+    /// A name is empty, too long, not NFC, or has characters that cannot be seen or that move others.
     #[error("the name is not allowed")]
     Name,
-    /// A certificate of a kind other than one-time and forever.
-    #[error("an unknown kind of invite")]
+    /// A certificate, an owner link, a message or its content of a kind that does not exist.
+    #[error("of an unknown kind")]
     Kind,
     /// An owner chain that does not lead on from the root.
     #[error("the chain of owners does not hold")]
@@ -54,20 +51,19 @@ pub enum SealedError {
     /// The invite in a link is not signed by the room's owner, or is of another epoch than the link.
     #[error("the invite is not the owner's")]
     Certificate,
-    /// A private key that cannot be used, or an operation that the cryptographic library refused.
+    /// A key that cannot be used, such as an Ed25519 key of small order, or an operation that the cryptographic library refused.
     #[error("the key cannot be used")]
     Key,
 }
 
 impl SealedError {
     /// Every reason, in the order in which the documentation lists them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 17] = [
         Self::Base64,
         Self::Version,
         Self::Length,
         Self::Epoch,
-        Self::EpochsDiffer,
-        Self::KeyDoesNotOpen,
+        Self::Hand,
         Self::DoesNotOpen,
         Self::Padding,
         Self::Signature,
@@ -89,8 +85,7 @@ impl SealedError {
             Self::Version => "unknown-version",
             Self::Length => "bad-length",
             Self::Epoch => "wrong-epoch",
-            Self::EpochsDiffer => "epochs-differ",
-            Self::KeyDoesNotOpen => "key-does-not-open",
+            Self::Hand => "hand-does-not-open",
             Self::DoesNotOpen => "does-not-open",
             Self::Padding => "bad-padding",
             Self::Signature => "bad-signature",

@@ -8,14 +8,14 @@ use super::{encoding, error::SealedError};
 /// The BIP-39 English word list (2,048 words), as in the MIT-licensed package `mnemonic` of its reference implementation.
 const WORDS: &str = include_str!("words.txt");
 
-/// `SHA-256(LP("subrosa v1 identity", ed25519 pub))`.
+/// `SHA-256(LP("subrosa v2 identity", ed25519 pub))`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
-    /// The fingerprint of a member's signing key, given by its 32 bytes. The member's card binds its RSA key to the same.
+    /// The fingerprint of a member's signing key, given by its 32 bytes.
     pub fn of_key(key: &[u8; 32]) -> Self {
-        Self(sha256(&encoding::length_prefixed(&[b"subrosa v1 identity", key])))
+        Self(sha256(&encoding::length_prefixed(&[b"subrosa v2 identity", key])))
     }
 
     /// From its 32 bytes.
@@ -23,7 +23,7 @@ impl Fingerprint {
         Self(bytes)
     }
 
-    /// From base64, as `to` and `removed` carry it.
+    /// From base64, as `to` carries it.
     ///
     /// # Errors
     /// [`SealedError::Base64`] or [`SealedError::Length`].
@@ -46,13 +46,13 @@ impl Fingerprint {
         std::array::from_fn(|i| format!("{:05}", u16::from_be_bytes([self.0[2 * i], self.0[2 * i + 1]])))
     }
 
-    /// The first group, which tells members of the same name apart.
-    pub fn first_group(&self) -> String {
-        format!("{:05}", u16::from_be_bytes([self.0[0], self.0[1]]))
+    /// The first groups, which tell members of similar names apart; a space between them.
+    pub fn first_groups(&self, count: usize) -> String {
+        self.groups().iter().take(count.max(1)).map(String::as_str).collect::<Vec<_>>().join(" ")
     }
 
-    /// Six words for reading out: the first 66 bits, 11 a word.
-    pub fn words(&self) -> [&'static str; 6] {
+    /// Eight words for reading out: the first 88 bits, 11 a word.
+    pub fn words(&self) -> [&'static str; 8] {
         std::array::from_fn(|word| {
             let index = (word * 11..word * 11 + 11)
                 .fold(0, |index, bit| index << 1 | usize::from(self.0[bit / 8] >> (7 - bit % 8) & 1));
@@ -71,11 +71,11 @@ impl fmt::Display for Fingerprint {
 /// The first group only: enough to follow a log, too little to compare.
 impl fmt::Debug for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Fingerprint({}…)", self.first_group())
+        write!(f, "Fingerprint({}…)", self.first_groups(1))
     }
 }
 
-/// SHA-256.
+/// SHA-256 (FIPS 180-4).
 pub(crate) fn sha256(data: &[u8]) -> [u8; 32] {
     let mut out = [0; 32];
     out.copy_from_slice(digest(&SHA256, data).as_ref());
@@ -99,7 +99,7 @@ mod tests {
         // 11 ones, then 5 ones and 6 zeros: the last word of the list and number 0b11111000000.
         assert_eq!(fingerprint.words()[0], "zoo");
         assert_eq!(fingerprint.words()[1], WORDS.lines().nth(0b111_1100_0000).unwrap());
-        assert_eq!(fingerprint.words()[2..], ["abandon"; 4]);
+        assert_eq!(fingerprint.words()[2..], ["abandon"; 6]);
         assert_eq!(WORDS.lines().count(), 2048);
         assert_eq!(Fingerprint::from_base64(&fingerprint.to_base64()), Ok(fingerprint));
     }

@@ -1,12 +1,13 @@
 //! Strict JSON for what members say to each other.
 //!
 //! A signature covers bytes, and every client must read the same out of them. So what parsers treat differently is refused: a name
-//! twice in one object, lone surrogates, bytes that are not UTF-8. Strings are wiped when dropped.
+//! twice in one object, lone surrogates, bytes that are not UTF-8, numbers other than plain integers, deep nesting. Strings are wiped when
+//! dropped.
 use std::{collections::BTreeMap, fmt};
 
 use serde::{
-    Deserialize, Deserializer,
-    de::{Error as _, MapAccess, SeqAccess, Visitor},
+    Deserializer,
+    de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor},
 };
 use zeroize::Zeroizing;
 
@@ -14,6 +15,8 @@ use super::{SealedError, encoding};
 
 /// The largest integer that is allowed anywhere: 2⁵³−1.
 pub const MAX_INTEGER: u64 = (1 << 53) - 1;
+/// How many lists and objects may stand inside each other, the outermost object counted.
+pub const MAX_DEPTH: usize = 32;
 
 /// Checks that `bytes` are one JSON object in the strict form that messages and cards must have.
 ///
@@ -35,8 +38,8 @@ pub(crate) enum Json {
     Object(Object),
     /// `true` or `false`.
     Bool(bool),
-    /// `null` and other numbers: nothing that we read.
-    Other,
+    /// `null`.
+    Null,
 }
 
 /// An object's fields by name.
@@ -48,7 +51,9 @@ impl Object {
     /// # Errors
     /// [`SealedError::Json`] if it is not strict JSON, or no object.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, SealedError> {
-        match serde_json::from_slice(bytes) {
+        let mut parser = serde_json::Deserializer::from_slice(bytes);
+        let parsed = Nested(0).deserialize(&mut parser).and_then(|json| parser.end().map(|()| json));
+        match parsed {
             Ok(Json::Object(object)) => Ok(object),
             _ => Err(SealedError::Json),
         }
@@ -82,6 +87,14 @@ impl Json {
         }
     }
 
+    /// `true` or `false`.
+    pub(crate) fn bool(&self) -> Result<bool, SealedError> {
+        match self {
+            Self::Bool(value) => Ok(*value),
+            _ => Err(SealedError::Field),
+        }
+    }
+
     /// A list.
     pub(crate) fn list(&self) -> Result<&[Json], SealedError> {
         match self {
@@ -109,35 +122,37 @@ impl Json {
     }
 }
 
-impl<'de> Deserialize<'de> for Json {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(JsonVisitor)
+/// Reads a value that stands inside so many lists and objects.
+#[derive(Clone, Copy)]
+struct Nested(usize);
+
+impl Nested {
+    fn inside<E: serde::de::Error>(self) -> Result<Self, E> {
+        if self.0 < MAX_DEPTH { Ok(Self(self.0 + 1)) } else { Err(E::custom("nested too deeply")) }
     }
 }
 
-struct JsonVisitor;
+impl<'de> DeserializeSeed<'de> for Nested {
+    type Value = Json;
 
-impl<'de> Visitor<'de> for JsonVisitor {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Json, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Nested {
     type Value = Json;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
+        f.write_str("strict JSON, numbers only as integers from 0 to 2⁵³−1")
     }
 
     fn visit_bool<E>(self, value: bool) -> Result<Json, E> {
         Ok(Json::Bool(value))
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Json, E> {
-        Ok(if value <= MAX_INTEGER { Json::Integer(value) } else { Json::Other })
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Json, E> {
-        Ok(Json::Other)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Json, E> {
-        Ok(Json::Other)
+    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Json, E> {
+        if value <= MAX_INTEGER { Ok(Json::Integer(value)) } else { Err(E::custom("too large")) }
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Json, E> {
@@ -145,21 +160,21 @@ impl<'de> Visitor<'de> for JsonVisitor {
     }
 
     fn visit_unit<E>(self) -> Result<Json, E> {
-        Ok(Json::Other)
+        Ok(Json::Null)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Json, A::Error> {
-        let mut list = Vec::new();
-        while let Some(value) = seq.next_element()? {
+        let (inside, mut list) = (self.inside()?, Vec::new());
+        while let Some(value) = seq.next_element_seed(inside)? {
             list.push(value);
         }
         Ok(Json::List(list))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json, A::Error> {
-        let mut fields = BTreeMap::new();
-        while let Some((name, value)) = map.next_entry::<String, Json>()? {
-            if fields.insert(name, value).is_some() {
+        let (inside, mut fields) = (self.inside()?, BTreeMap::new());
+        while let Some(name) = map.next_key::<String>()? {
+            if fields.insert(name, map.next_value_seed(inside)?).is_some() {
                 return Err(A::Error::custom("a name twice"));
             }
         }
@@ -188,6 +203,12 @@ mod tests {
             b"{\"a\":01}",
             b"{'a':1}",
             b"",
+            br#"{"a":1.0}"#,
+            br#"{"a":1e2}"#,
+            br#"{"a":-1}"#,
+            br#"{"a":-0}"#,
+            br#"{"a":1e999}"#,
+            br#"{"a":9007199254740992}"#,
         ] {
             assert!(Object::parse(bad).is_err(), "{}", String::from_utf8_lossy(bad));
         }
@@ -195,13 +216,14 @@ mod tests {
     }
 
     #[test]
-    fn integers_are_bounded_and_plain() {
-        let object =
-            Object::parse(br#"{"ok":9007199254740991,"big":9007199254740992,"neg":-1,"dot":1.0,"exp":1e2}"#).unwrap();
+    fn integers_and_nesting_are_bounded() {
+        let object = Object::parse(br#"{"ok":9007199254740991,"zero":0}"#).unwrap();
         assert_eq!(object.field("ok").unwrap().integer(MAX_INTEGER), Ok(MAX_INTEGER));
-        for name in ["big", "neg", "dot", "exp"] {
-            assert_eq!(object.field(name).unwrap().integer(MAX_INTEGER), Err(SealedError::Field), "{name}");
-        }
+        assert_eq!(object.field("ok").unwrap().integer(1), Err(SealedError::Field));
+        let nested = |depth: usize| format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
+        assert!(check(nested(MAX_DEPTH - 1).as_bytes()).is_ok());
+        assert_eq!(check(nested(MAX_DEPTH).as_bytes()), Err(SealedError::Json));
+        assert_eq!(check(nested(100_000).as_bytes()), Err(SealedError::Json));
     }
 
     proptest! {

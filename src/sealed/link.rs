@@ -81,7 +81,7 @@ impl Link {
     /// # Errors
     /// [`SealedError::Link`], [`Base64`](SealedError::Base64), [`Version`](SealedError::Version),
     /// [`Length`](SealedError::Length), [`Field`](SealedError::Field), [`Name`](SealedError::Name), [`Kind`](SealedError::Kind),
-    /// [`Chain`](SealedError::Chain) or [`Certificate`](SealedError::Certificate).
+    /// [`Key`](SealedError::Key), [`Chain`](SealedError::Chain) or [`Certificate`](SealedError::Certificate).
     pub fn parse(url: &str) -> Result<Self, SealedError> {
         let url = url.trim();
         if url.len() > MAX_LINK_BYTES {
@@ -99,14 +99,17 @@ impl Link {
         let [room_id, join_key, secret, root, certificate, room_name, pin, chain] = split_length_prefixed(parts)?;
         let (epoch, secret) = secret.split_first_chunk().ok_or(SealedError::Length)?;
         let secret = RoomSecret::from_slice(u32::from_be_bytes(*epoch), secret)?;
-        let root = VerifyingKey::from_bytes(root.try_into().map_err(|_| SealedError::Length)?);
+        let root = VerifyingKey::from_bytes(root.try_into().map_err(|_| SealedError::Length)?)?;
         let certificate = Certificate::from_bytes(certificate)?;
         let pin = if pin.is_empty() { None } else { Some(Pin::new(pin.try_into().map_err(|_| SealedError::Length)?)) };
         let (room_id, join_key) = (id(room_id)?, id(join_key)?);
         let room_name = std::str::from_utf8(room_name).map_err(|_| SealedError::Name)?;
         check_room_name(room_name)?;
         let chain = OwnerChain::from_bytes(root, chain)?;
-        if certificate.epoch != secret.epoch() || certificate.verify(&root, chain.owner()).is_err() {
+        if certificate.epoch != secret.epoch()
+            || usize::from(certificate.links) != chain.links().len()
+            || certificate.verify(&chain).is_err()
+        {
             return Err(SealedError::Certificate);
         }
         Ok(Self {

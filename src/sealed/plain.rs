@@ -1,204 +1,221 @@
-//! What a member says, before it is signed and sealed: the JSON inside a message.
-use std::fmt;
-
+//! What a member says, before it is signed and sealed: two strict JSON objects, `core` and `extra`.
+//!
+//! `core` is what is said, fixed for ever for one number. `extra` is made anew each time that the message is sent.
 use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::{
-    Fingerprint, RoomSecret, SealedError, View,
+    Body, Fingerprint, SealedError, View,
+    body::{RoomSettings, seconds},
     encoding::to_base64,
     json::{Json, MAX_INTEGER, Object},
+    said::{SAID_BYTES, SaidHash},
     view::VIEW_BYTES,
 };
 
-/// One message's content: `{n, at, type, body, view, to?}`.
+/// How many messages of others one message names.
+pub const MAX_AFTER: usize = 4;
+const AFTER_BYTES: usize = 8 + 4 + SAID_BYTES;
+
+/// What is said: `{n, at, type, body, to?, gone?, timer?, marks?, quiet?}`.
 #[derive(Debug)]
-pub struct Plain {
-    /// Counts the sender's messages in this direction, from 1.
-    pub n: u64,
+pub struct Core {
+    /// Counts the sender's messages in this conversation, from 1; the last number used, where the type does not count.
+    pub n: u32,
     /// When the sender says that it was written, in unix milliseconds.
     pub at: u64,
     /// The type and what belongs to it.
     pub body: Body,
-    /// Whom the sender takes to be in the room.
-    pub view: View,
     /// The only recipient, in a private message.
     pub to: Option<Fingerprint>,
+    /// After how many seconds it disappears.
+    pub gone: Option<u32>,
+    /// The room's settings, as the owner repeats them.
+    pub settings: Option<RoomSettings>,
+    /// Whether a client that does not know the type shows nothing.
+    pub quiet: bool,
 }
 
-/// The types of messages.
-pub enum Body {
-    /// `text`: something for people to read.
-    Text(Zeroizing<String>),
-    /// `secret`: the owner's rekey.
-    Secret(NewSecret),
-    /// `succession`: the present owner names the recipient its heir.
-    Succession {
-        /// The chain of owners with the recipient at its end, as bytes.
-        chain: Vec<u8>,
-        /// Whether the room goes to an heir when its owner leaves, so that a new owner needs heirs in turn.
-        transfer: bool,
-    },
-    /// `void`: takes the number of a message that could not be sent.
-    Void,
-    /// A type that this client does not know; its name, cut to 32 characters.
-    Unknown(String),
+/// What a message that was seen before is called in [`Extra::after`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct After {
+    /// The first 8 bytes of its author's fingerprint.
+    pub author: [u8; 8],
+    /// Its number.
+    pub n: u32,
+    /// What it said.
+    pub said: SaidHash,
 }
 
-/// The body of a `secret` message.
+/// What goes with a message each time that it is sent: `{view, after?}`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extra {
+    /// Whom the sender takes to be in the room.
+    pub view: View,
+    /// The newest messages of up to four others that the sender has seen.
+    pub after: Vec<After>,
+}
+
+/// A message as it was read.
 #[derive(Debug)]
-pub struct NewSecret {
-    /// The next room secret, with the next epoch.
-    pub secret: RoomSecret,
-    /// Members who are out of the room from here on.
-    pub removed: Vec<Fingerprint>,
-    /// The chain of owners to the sender, as bytes.
-    pub chain: Vec<u8>,
-}
-
-/// Without what is said.
-impl fmt::Debug for Body {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Text(_) => "Text",
-            Self::Secret(_) => "Secret",
-            Self::Succession { .. } => "Succession",
-            Self::Void => "Void",
-            Self::Unknown(_) => "Unknown",
-        })
-    }
+pub struct Plain {
+    /// What is said.
+    pub core: Core,
+    /// What goes with it.
+    pub extra: Extra,
+    /// Its name.
+    pub said: SaidHash,
+    /// The bytes of a `piece`.
+    pub bytes: Zeroizing<Vec<u8>>,
 }
 
 #[derive(Serialize)]
-struct Written<'a> {
-    n: u64,
+struct WrittenCore<'a> {
+    n: u32,
     at: u64,
     r#type: &'a str,
-    body: WrittenBody<'a>,
-    view: String,
+    body: &'a Body,
     #[serde(skip_serializing_if = "Option::is_none")]
     to: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gone: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timer: Option<u32>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    marks: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    quiet: bool,
 }
 
 #[derive(Serialize)]
-#[serde(untagged)]
-enum WrittenBody<'a> {
-    Text(&'a str),
-    Secret { epoch: u32, secret: &'a str, removed: Vec<String>, chain: String },
-    Succession { chain: String, transfer: bool },
+struct WrittenExtra {
+    view: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    after: Option<String>,
 }
 
-impl Plain {
-    /// Writes the JSON that is signed. The buffer is wiped when dropped.
+impl Core {
+    /// Writes it. The buffer is wiped when dropped.
     ///
     /// # Errors
-    /// [`SealedError::Field`] for a number beyond 2⁵³−1 or a body of unknown type, which nobody can write.
+    /// [`SealedError::Field`] for a number that is out of bounds or a body of unknown type.
     pub fn to_json(&self) -> Result<Zeroizing<Vec<u8>>, SealedError> {
-        if self.n == 0 || self.n > MAX_INTEGER || self.at > MAX_INTEGER {
+        let kind = self.body.kind().ok_or(SealedError::Field)?;
+        if self.at > MAX_INTEGER || (self.n == 0 && self.body.counts()) {
             return Err(SealedError::Field);
         }
-        let secret;
-        let (kind, body) = match &self.body {
-            Body::Text(text) => ("text", WrittenBody::Text(text)),
-            Body::Secret(new) => {
-                secret = Zeroizing::new(to_base64(new.secret.expose()));
-                let body = WrittenBody::Secret {
-                    epoch: new.secret.epoch(),
-                    secret: &secret,
-                    removed: new.removed.iter().map(|member| member.to_base64()).collect(),
-                    chain: to_base64(&new.chain),
-                };
-                ("secret", body)
-            }
-            Body::Succession { chain, transfer } => {
-                ("succession", WrittenBody::Succession { chain: to_base64(chain), transfer: *transfer })
-            }
-            Body::Void => ("void", WrittenBody::Text("")),
-            Body::Unknown(_) => return Err(SealedError::Field),
-        };
-        let written = Written {
+        let written = WrittenCore {
             n: self.n,
             at: self.at,
             r#type: kind,
-            body,
-            view: self.view.to_base64(),
+            body: &self.body,
             to: self.to.map(Fingerprint::to_base64),
+            gone: self.gone,
+            timer: self.settings.map(|settings| settings.gone),
+            marks: self.settings.is_some_and(|settings| settings.marks),
+            quiet: self.quiet,
         };
         let mut out = Zeroizing::new(Vec::with_capacity(512 + self.body.size_hint()));
         serde_json::to_writer(&mut *out, &written).map_err(|_| SealedError::Json)?;
         Ok(out)
     }
 
-    /// Reads what a member signed.
-    ///
-    /// In this order: JSON, `n`, `at`, `view`, `to`, `type`, `body`. Unknown fields are ignored; the body of an unknown type too.
-    ///
-    /// # Errors
-    /// [`SealedError::Json`] or [`SealedError::Field`].
-    pub fn parse(json: &[u8]) -> Result<Self, SealedError> {
+    fn parse(json: &[u8]) -> Result<Self, SealedError> {
         let object = Object::parse(json)?;
-        let n = object.field("n")?.integer(MAX_INTEGER)?;
-        if n == 0 {
+        let n = object.field("n")?.integer(u32::MAX.into())?;
+        let at = object.field("at")?.integer(MAX_INTEGER)?;
+        let to = object.get("to").map(Json::array).transpose()?.map(Fingerprint::from_bytes);
+        let time = |name: &str| object.get(name).map(seconds).transpose();
+        let (gone, timer) = (time("gone")?, time("timer")?);
+        let flag = |name: &str| object.get(name).map_or(Ok(false), Json::bool);
+        let (marks, quiet) = (flag("marks")?, flag("quiet")?);
+        let body = Body::parse(object.field("type")?.text()?, to.is_some(), object.get("body"))?;
+        let n = u32::try_from(n).map_err(|_| SealedError::Field)?;
+        if n == 0 && body.counts() {
             return Err(SealedError::Field);
         }
-        Ok(Self {
-            n,
-            at: object.field("at")?.integer(MAX_INTEGER)?,
-            view: View::from_bytes(object.field("view")?.array::<VIEW_BYTES>()?),
-            to: object.get("to").map(Json::array).transpose()?.map(Fingerprint::from_bytes),
-            body: Body::parse(object.field("type")?.text()?, object.get("body"))?,
-        })
+        let settings = timer.map(|gone| RoomSettings { gone, marks });
+        Ok(Self { n, at, body, to, gone, settings, quiet })
+    }
+}
+
+impl Extra {
+    fn to_json(&self) -> Result<Vec<u8>, SealedError> {
+        let after =
+            self.after.iter().flat_map(|after| [&after.author[..], &after.n.to_be_bytes(), &after.said.0].concat());
+        let after: Vec<u8> = after.collect();
+        let after = Some(to_base64(&after)).filter(|after| !after.is_empty());
+        serde_json::to_vec(&WrittenExtra { view: to_base64(self.view.as_bytes()), after })
+            .map_err(|_| SealedError::Json)
     }
 
-    /// Checks that a private message is for `me`; a room message is for everyone.
+    fn parse(json: &[u8]) -> Result<Self, SealedError> {
+        let object = Object::parse(json)?;
+        let view = View::from_bytes(object.field("view")?.array::<VIEW_BYTES>()?);
+        let bytes = object.get("after").map(Json::bytes).transpose()?.unwrap_or_default();
+        let (entries, rest) = bytes.as_chunks::<AFTER_BYTES>();
+        if !rest.is_empty() || entries.len() > MAX_AFTER {
+            return Err(SealedError::Field);
+        }
+        let after = entries.iter().map(|entry| {
+            let (mut author, mut n, mut said) = ([0; 8], [0; 4], [0; SAID_BYTES]);
+            author.copy_from_slice(&entry[..8]);
+            n.copy_from_slice(&entry[8..12]);
+            said.copy_from_slice(&entry[12..]);
+            After { author, n: u32::from_be_bytes(n), said: SaidHash(said) }
+        });
+        Ok(Self { view, after: after.collect() })
+    }
+}
+
+/// Puts a message together: `length of core ‖ core ‖ extra [‖ 0x00 ‖ bytes]`.
+///
+/// # Errors
+/// [`SealedError::Json`] or [`SealedError::Length`].
+pub fn write(core: &[u8], extra: &Extra, bytes: Option<&[u8]>) -> Result<Zeroizing<Vec<u8>>, SealedError> {
+    let length = u32::try_from(core.len()).map_err(|_| SealedError::Length)?;
+    let extra = extra.to_json()?;
+    let mut out = Zeroizing::new(Vec::with_capacity(8 + core.len() + extra.len() + bytes.map_or(0, <[u8]>::len)));
+    out.extend_from_slice(&length.to_be_bytes());
+    out.extend_from_slice(core);
+    out.extend_from_slice(&extra);
+    if let Some(bytes) = bytes {
+        out.push(0);
+        out.extend_from_slice(bytes);
+    }
+    Ok(out)
+}
+
+impl Plain {
+    /// Reads what a member signed.
+    ///
+    /// In this order: lengths, `core` (JSON, `n`, `at`, `to`, `gone`, `timer`, `marks`, `quiet`, `type`, `body`), `extra` (JSON, `view`,
+    /// `after`), bytes. Unknown fields are ignored; the body of an unknown type too.
+    ///
+    /// # Errors
+    /// [`SealedError::Length`], [`SealedError::Json`], [`SealedError::Field`] or [`SealedError::Name`].
+    pub fn parse(author: Fingerprint, plain: &[u8]) -> Result<Self, SealedError> {
+        let (length, rest) = plain.split_first_chunk().ok_or(SealedError::Length)?;
+        let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| SealedError::Length)?;
+        let (json, rest) = rest.split_at_checked(length).ok_or(SealedError::Length)?;
+        let core = Core::parse(json)?;
+        let (extra, bytes) = match rest.iter().position(|&byte| byte == 0) {
+            Some(at) => (&rest[..at], Some(&rest[at + 1..])),
+            None => (rest, None),
+        };
+        let extra = Extra::parse(extra)?;
+        if bytes.is_some() != matches!(core.body, Body::Piece { .. }) {
+            return Err(SealedError::Field);
+        }
+        let bytes = Zeroizing::new(bytes.unwrap_or_default().to_vec());
+        Ok(Self { said: SaidHash::of(author, json), core, extra, bytes })
+    }
+
+    /// Checks that a private message is for `me`, and that a room message is for nobody alone.
     ///
     /// # Errors
     /// [`SealedError::NotForMe`].
-    pub fn check_recipient(&self, me: Fingerprint) -> Result<(), SealedError> {
-        if self.to.is_none_or(|to| to == me) { Ok(()) } else { Err(SealedError::NotForMe) }
-    }
-}
-
-impl Body {
-    fn parse(kind: &str, body: Option<&Json>) -> Result<Self, SealedError> {
-        let body = || body.ok_or(SealedError::Field);
-        Ok(match kind {
-            "text" => Self::Text(Zeroizing::new(body()?.text()?.to_owned())),
-            "secret" => Self::Secret(NewSecret::parse(body()?.object()?)?),
-            "succession" => {
-                let body = body()?.object()?;
-                let transfer = match body.get("transfer") {
-                    None => false,
-                    Some(Json::Bool(transfer)) => *transfer,
-                    Some(_) => return Err(SealedError::Field),
-                };
-                Self::Succession { chain: body.field("chain")?.bytes()?.to_vec(), transfer }
-            }
-            "void" => Self::Void,
-            unknown => Self::Unknown(unknown.chars().filter(|c| c.is_ascii_graphic()).take(32).collect()),
-        })
-    }
-
-    fn size_hint(&self) -> usize {
-        match self {
-            Self::Text(text) => text.len() + text.len() / 8,
-            Self::Secret(new) => new.removed.len() * 46 + new.chain.len() * 4 / 3,
-            Self::Succession { chain, .. } => chain.len() * 4 / 3,
-            Self::Void | Self::Unknown(_) => 0,
-        }
-    }
-}
-
-impl NewSecret {
-    fn parse(body: &Object) -> Result<Self, SealedError> {
-        let epoch = body.field("epoch")?.integer(u64::from(u32::MAX))?;
-        let secret = body.field("secret")?.bytes()?;
-        let removed = body.field("removed")?.list()?.iter();
-        Ok(Self {
-            secret: RoomSecret::from_slice(u32::try_from(epoch).map_err(|_| SealedError::Field)?, &secret)
-                .map_err(|_| SealedError::Field)?,
-            removed: removed.map(|member| member.array().map(Fingerprint::from_bytes)).collect::<Result<_, _>>()?,
-            chain: body.field("chain")?.bytes()?.to_vec(),
-        })
+    pub fn check_recipient(&self, me: Option<Fingerprint>) -> Result<(), SealedError> {
+        if self.core.to == me { Ok(()) } else { Err(SealedError::NotForMe) }
     }
 }

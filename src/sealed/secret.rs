@@ -1,10 +1,9 @@
 //! The secrets of a room and the symmetric cryptography under them.
 //!
-//! `R`, the room secret, gives `K_card` (for member cards) and, as a salt, takes part in every message key. Whoever has RSA broken still
-//! lacks it.
+//! `R`, the room secret of an epoch, gives four keys, each for one purpose: cards, the PSK of every hand, the authenticator in views, notes.
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey},
-    hkdf::{HKDF_SHA256, Salt},
+    hkdf::{HKDF_SHA256, KeyType, Salt},
 };
 
 use super::{Random, SealedError};
@@ -14,9 +13,6 @@ use crate::secret::Locked;
 pub(crate) const NONCE_BYTES: usize = 12;
 /// Bytes of an AES-GCM tag.
 pub(crate) const TAG_BYTES: usize = 16;
-
-const CARD_INFO: &[u8] = b"subrosa v1 card";
-const MESSAGE_INFO: &[u8] = b"subrosa v1 message";
 
 /// 32 secret bytes on a locked page: wiped on drop, never cloned, compared or shown.
 pub(crate) struct Secret32(Locked<32>);
@@ -31,9 +27,30 @@ impl Secret32 {
         Ok(Self(Locked::init(|secret| secret.copy_from_slice(bytes))))
     }
 
+    /// `HKDF-SHA256(ikm, salt empty, info, 32 bytes)`.
+    fn derive(ikm: &[u8], info: &[u8]) -> Result<Self, SealedError> {
+        let mut done = Ok(());
+        let out = Locked::init(|secret| done = hkdf(ikm, info, secret));
+        done.map(|()| Self(out))
+    }
+
     pub(crate) fn expose(&self) -> &[u8; 32] {
         self.0.expose()
     }
+}
+
+/// `HKDF-SHA256` (RFC 5869) with an empty salt.
+pub(crate) fn hkdf(ikm: &[u8], info: &[u8], out: &mut [u8]) -> Result<(), SealedError> {
+    struct Bytes(usize);
+    impl KeyType for Bytes {
+        fn len(&self) -> usize {
+            self.0
+        }
+    }
+    let prk = Salt::new(HKDF_SHA256, &[]).extract(ikm);
+    let info = [info];
+    let okm = prk.expand(&info, Bytes(out.len())).map_err(|_| SealedError::Key)?;
+    okm.fill(out).map_err(|_| SealedError::Key)
 }
 
 /// The room secret `R` of one epoch.
@@ -66,14 +83,19 @@ impl RoomSecret {
         self.secret.expose()
     }
 
-    /// `K_card`, the key that cards of this epoch are sealed under.
-    pub(crate) fn card_key(&self) -> Result<AeadKey, SealedError> {
-        AeadKey::derive(&[], self.expose(), CARD_INFO)
-    }
-
-    /// The key of one message: `HKDF(ikm = CEK, salt = R)`.
-    pub(crate) fn message_key(&self, cek: &ContentKey) -> Result<AeadKey, SealedError> {
-        AeadKey::derive(self.expose(), cek.expose(), MESSAGE_INFO)
+    /// The keys of its epoch.
+    ///
+    /// # Errors
+    /// [`SealedError::Key`] if the cryptographic library fails.
+    pub fn keys(&self) -> Result<EpochKeys, SealedError> {
+        let derive = |info: &str| Secret32::derive(self.expose(), info.as_bytes());
+        Ok(EpochKeys {
+            epoch: self.epoch,
+            card: derive("subrosa v2 card")?,
+            psk: derive("subrosa v2 psk")?,
+            authenticator: derive("subrosa v2 authenticator")?,
+            note: derive("subrosa v2 note")?,
+        })
     }
 }
 
@@ -83,44 +105,54 @@ impl std::fmt::Debug for RoomSecret {
     }
 }
 
-/// The key of one message's content (`CEK`), which goes to each recipient under RSA.
-pub struct ContentKey(Secret32);
+/// What a room secret gives: `K_card`, `P`, `A` and `N` of its epoch.
+pub struct EpochKeys {
+    epoch: u32,
+    card: Secret32,
+    psk: Secret32,
+    authenticator: Secret32,
+    note: Secret32,
+}
 
-impl ContentKey {
-    /// A fresh one.
-    pub fn generate(random: &mut dyn Random) -> Self {
-        Self(Secret32::random(random))
+impl EpochKeys {
+    /// The epoch.
+    pub fn epoch(&self) -> u32 {
+        self.epoch
     }
 
-    /// One that was unsealed.
-    ///
-    /// # Errors
-    /// [`SealedError::Length`] if it is not 32 bytes.
-    pub fn from_slice(bytes: &[u8]) -> Result<Self, SealedError> {
-        Secret32::from_slice(bytes).map(Self)
+    /// `K_card`, which seals cards.
+    pub(crate) fn card(&self) -> Result<AeadKey, SealedError> {
+        AeadKey::new(self.card.expose())
     }
 
-    /// The 32 bytes themselves.
-    pub fn expose(&self) -> &[u8; 32] {
-        self.0.expose()
+    /// `P`, the PSK of every hand and private message.
+    pub(crate) fn psk(&self) -> &[u8; 32] {
+        self.psk.expose()
+    }
+
+    /// `A`, which stands in every view.
+    pub(crate) fn authenticator(&self) -> &[u8; 32] {
+        self.authenticator.expose()
+    }
+
+    /// `N`, which seals notes.
+    pub(crate) fn note(&self) -> Result<AeadKey, SealedError> {
+        AeadKey::new(self.note.expose())
     }
 }
 
-impl std::fmt::Debug for ContentKey {
+impl std::fmt::Debug for EpochKeys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("ContentKey")
+        f.debug_struct("EpochKeys").field("epoch", &self.epoch).finish_non_exhaustive()
     }
 }
 
-/// An AES-256-GCM key derived for one purpose.
+/// An AES-256-GCM key for one purpose.
 pub(crate) struct AeadKey(LessSafeKey);
 
 impl AeadKey {
-    fn derive(salt: &[u8], ikm: &[u8], info: &[u8]) -> Result<Self, SealedError> {
-        let prk = Salt::new(HKDF_SHA256, salt).extract(ikm);
-        let info = [info];
-        let okm = prk.expand(&info, &AES_256_GCM).map_err(|_| SealedError::Key)?;
-        Ok(Self(LessSafeKey::new(UnboundKey::from(okm))))
+    pub(crate) fn new(key: &[u8; 32]) -> Result<Self, SealedError> {
+        UnboundKey::new(&AES_256_GCM, key).map(|key| Self(LessSafeKey::new(key))).map_err(|_| SealedError::Key)
     }
 
     /// Encrypts in place and appends the tag.

@@ -4,43 +4,54 @@ use std::sync::LazyLock;
 
 use proptest::prelude::*;
 use secrecy::{ExposeSecret as _, SecretString};
-use subrosa::{
-    protocol::public_key::PublicKey,
-    sealed::{
-        Body, Card, Certificate, Identity, InviteKind, Link, OwnerChain, Plain, RoomSecret, Server, SystemRandom, View,
-        encoding::{from_base64, to_base64},
-        identity::RecipientKey,
-        json,
-        message::{self, Signed},
-    },
+use subrosa::sealed::{
+    Body, Card, Certificate, EpochKeys, Identity, InviteKind, Leaf, Link, Note, OwnerChain, Plain, RoomSecret, Server,
+    SystemRandom, VerifyingKey, View,
+    chain::Right,
+    encoding::{from_base64, to_base64},
+    hand::{self, Between, Content, Position},
+    message::{self, Shared},
+    note::Lacks,
+    plain::{self, Core, Extra},
+    step::ChainKey,
 };
 use zeroize::Zeroizing;
 
-fn identity(name: &str, seed: u8) -> Identity {
-    let keys: serde_json::Value = serde_json::from_str(include_str!("../vectors/keys.json")).unwrap();
-    let pem = keys["members"][name]["rsa_pkcs8_pem"].as_str().unwrap();
-    let (_, der) = rsa::pkcs1::pem::decode_vec(pem.as_bytes()).unwrap();
-    Identity::from_pkcs8(&der, &[seed; 32]).unwrap()
-}
+static ALICE: LazyLock<Identity> = LazyLock::new(|| Identity::from_seed(&[1; 32]).unwrap());
+static BOB: LazyLock<Identity> = LazyLock::new(|| Identity::from_seed(&[2; 32]).unwrap());
+static LEAF: LazyLock<Leaf> = LazyLock::new(|| Leaf::generate(4).unwrap());
+static KEYS: LazyLock<EpochKeys> = LazyLock::new(|| secret().keys().unwrap());
 
-static ALICE: LazyLock<Identity> = LazyLock::new(|| identity("alice", 1));
-static BOB: LazyLock<Identity> = LazyLock::new(|| identity("bob", 2));
+const AT: Position = Position { generation: 1, index: 2 };
 
 fn secret() -> RoomSecret {
     RoomSecret::from_slice(3, &[9; 32]).unwrap()
 }
 
+fn root() -> VerifyingKey {
+    *ALICE.verifying_key()
+}
+
+fn between() -> Between<'static> {
+    Between { root: ALICE.verifying_key(), keys: &KEYS, from: ALICE.fingerprint(), to: BOB.fingerprint() }
+}
+
+fn chain_of(hand_overs: usize) -> (OwnerChain, &'static Identity) {
+    let mut chain = OwnerChain::new(root());
+    for i in 0..hand_overs {
+        let (old, new) = if i % 2 == 0 { (&ALICE, &BOB) } else { (&BOB, &ALICE) };
+        chain = chain.handed_to(old, *new.verifying_key(), Right::HandOver, 3).unwrap();
+    }
+    let owner: &Identity = if hand_overs.is_multiple_of(2) { &ALICE } else { &BOB };
+    (chain, owner)
+}
+
 fn invite(kind: InviteKind, id: [u8; 16], expiry: u64) -> Certificate {
-    Certificate::issue(&ALICE, ALICE.verifying_key(), 3, id, kind, expiry).unwrap()
+    Certificate::issue(&ALICE, &OwnerChain::new(root()), 3, id, kind, expiry).unwrap()
 }
 
 fn link(room_name: &str, kind: InviteKind, hand_overs: usize) -> Link {
-    let mut chain = OwnerChain::new(*ALICE.verifying_key());
-    for i in 0..hand_overs {
-        let (old, new) = if i % 2 == 0 { (&ALICE, &BOB) } else { (&BOB, &ALICE) };
-        chain = chain.handed_to(old, *new.verifying_key()).unwrap();
-    }
-    let owner: &Identity = if hand_overs.is_multiple_of(2) { &ALICE } else { &BOB };
+    let (chain, owner) = chain_of(hand_overs);
     Link {
         server: Server {
             authority: "chat.example:5656".parse().unwrap(),
@@ -50,23 +61,36 @@ fn link(room_name: &str, kind: InviteKind, hand_overs: usize) -> Link {
         join_key: SecretString::from("k".repeat(32)),
         secret: secret(),
         room_name: room_name.into(),
-        certificate: Certificate::issue(owner, ALICE.verifying_key(), 3, [1; 16], kind, 0).unwrap(),
+        certificate: Certificate::issue(owner, &chain, 3, [1; 16], kind, 0).unwrap(),
         chain,
     }
 }
 
-fn sealed_text(text: &str, n: u64) -> (String, String) {
-    let view = View::of(ALICE.fingerprint(), [ALICE.fingerprint(), BOB.fingerprint()]);
-    let plain = Plain { n, at: 5, body: Body::Text(Zeroizing::new(text.into())), view, to: None };
-    let signed = Signed::sign(&ALICE, ALICE.verifying_key(), &plain.to_json().unwrap()).unwrap();
-    let sealed = signed.seal(ALICE.verifying_key(), &secret(), &mut SystemRandom).unwrap();
-    let recipient = RecipientKey::new(BOB.public_key()).unwrap();
-    (sealed.content_for(&recipient).unwrap(), sealed.shared().to_owned())
+fn plain_text(text: &str, n: u32) -> Zeroizing<Vec<u8>> {
+    let body = Body::Text { text: Zeroizing::new(text.into()), re: None };
+    let core = Core { n, at: 5, body, to: None, gone: None, settings: None, quiet: false };
+    let view = View::of(ALICE.fingerprint(), &KEYS, [ALICE.fingerprint(), BOB.fingerprint()]);
+    plain::write(&core.to_json().unwrap(), &Extra { view, after: vec![] }, None).unwrap()
+}
+
+/// A room message of alice with the hand to bob.
+fn sealed_text(text: &str, n: u32) -> (String, String) {
+    let key = ChainKey::from_slice(&[7; 32]).unwrap();
+    let content = hand::seal_hand(&ALICE, &between(), LEAF.public(), AT, 0, &key).unwrap();
+    let (_, step) = key.step().unwrap();
+    let shared = message::seal_room(&ALICE, &root(), 3, AT, step, &plain_text(text, n)).unwrap();
+    (content, shared)
 }
 
 fn open(content: &str, shared: &str) -> Option<Plain> {
-    let signed = message::open(content, shared, &BOB, ALICE.verifying_key(), &secret()).ok()?;
-    Plain::parse(signed.verify(ALICE.verifying_key(), ALICE.verifying_key()).ok()?).ok()
+    let Ok(Content::Hand(sealed)) = Content::parse(content) else { return None };
+    let hand = hand::open_hand(&sealed, &LEAF, &between(), ALICE.verifying_key(), AT).ok()?;
+    if sealed.leaf_generation != LEAF.public().generation {
+        return None;
+    }
+    let (_, step) = hand.key.step().ok()?;
+    let opened = Shared::parse(shared).ok()?.open_room(&step, &root(), ALICE.verifying_key()).ok()?;
+    Plain::parse(ALICE.fingerprint(), &opened).ok()
 }
 
 /// Flips bits of one byte behind the base64.
@@ -81,11 +105,12 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn messages_round_trip(text: String, n in 1..=json::MAX_INTEGER) {
+    fn messages_round_trip(text in "\\PC{1,80}", n in 1u32..) {
         let (content, shared) = sealed_text(&text, n);
         let plain = open(&content, &shared).unwrap();
-        prop_assert_eq!(plain.n, n);
-        prop_assert!(matches!(plain.body, Body::Text(got) if *got == text));
+        prop_assert_eq!(plain.core.n, n);
+        let said = matches!(plain.core.body, Body::Text { text: got, .. } if *got == text);
+        prop_assert!(said);
     }
 
     #[test]
@@ -97,19 +122,47 @@ proptest! {
     }
 
     #[test]
-    fn cards_round_trip_and_damaged_ones_do_not_open(
-        name in "[a-zA-Z0-9 \"\\\\]{1,32}", id: [u8; 16], at: usize, bits in 1u8..,
-    ) {
-        let invite = invite(InviteKind::OneTime, id, 7);
-        let root = ALICE.verifying_key();
-        let card = Card::seal(&BOB, &name, Some(&invite), root, &secret(), &mut SystemRandom).unwrap();
-        let opened = Card::open(&card, BOB.public_key(), root, &secret()).unwrap();
-        prop_assert_eq!(opened, Card { name, key: *BOB.verifying_key(), invite: Some(invite) });
-        prop_assert!(Card::open(&damage(&card, at, bits), BOB.public_key(), root, &secret()).is_err());
+    fn private_messages_open_for_their_recipient_alone(text in "\\PC{1,80}", at: usize, bits in 1u8..) {
+        let key = ChainKey::from_slice(&[8; 32]).unwrap();
+        let content = hand::seal_private(&between(), LEAF.public(), &key).unwrap();
+        let (_, step) = key.step().unwrap();
+        let shared = message::seal_private(&ALICE, &between(), step, &plain_text(&text, 1)).unwrap();
+        let open = |shared: &str, between: &Between<'_>| {
+            let Ok(Content::Private(sealed)) = Content::parse(&content) else { return None };
+            let (_, step) = hand::open_private(&sealed, &LEAF, between).ok()?.step().ok()?;
+            Shared::parse(shared).ok()?.open_private(&step, between, ALICE.verifying_key()).ok()
+        };
+        prop_assert!(open(&shared, &between()).is_some());
+        let other = Between { to: ALICE.fingerprint(), ..between() };
+        prop_assert!(open(&shared, &other).is_none());
+        prop_assert!(open(&damage(&shared, at, bits), &between()).is_none());
     }
 
     #[test]
-    fn links_round_trip(name in "[a-z ]{0,64}", hand_overs in 0usize..5, at: usize, to in any::<char>()) {
+    fn notes_round_trip_and_damaged_ones_do_not_open(asked in 1usize..=8, chain: bool, at: usize, bits in 1u8..) {
+        let lacks = if chain { Lacks::Chain } else { Lacks::Secret };
+        let note = Note { to: vec![BOB.fingerprint(); asked], epoch: 3, lacks, leaf: LEAF.public().clone() };
+        let shared = note.seal(&ALICE, &root(), &KEYS, &mut SystemRandom).unwrap();
+        let opened = Note::open(&shared, ALICE.verifying_key(), &root(), &KEYS).unwrap();
+        prop_assert_eq!(opened, note);
+        prop_assert!(Note::open(&damage(&shared, at, bits), ALICE.verifying_key(), &root(), &KEYS).is_err());
+        prop_assert!(Note::open(&shared, BOB.verifying_key(), &root(), &KEYS).is_err());
+    }
+
+    #[test]
+    fn cards_round_trip_and_damaged_ones_do_not_open(
+        name in "[a-zA-Z0-9\"\\\\]{1,32}", id: [u8; 16], at: usize, bits in 1u8..,
+    ) {
+        let invite = invite(InviteKind::OneTime, id, 7);
+        let (root, leaf) = (root(), LEAF.public());
+        let card = Card::seal(&BOB, &name, leaf, Some(&invite), &root, &KEYS, &mut SystemRandom).unwrap();
+        let opened = Card::open(&card, &root, &KEYS).unwrap();
+        prop_assert_eq!(opened, Card { name, key: *BOB.verifying_key(), leaf: leaf.clone(), invite: Some(invite) });
+        prop_assert!(Card::open(&damage(&card, at, bits), &root, &KEYS).is_err());
+    }
+
+    #[test]
+    fn links_round_trip(name in "[a-z]{0,64}", hand_overs in 0usize..5, at: usize, to in any::<char>()) {
         let url = link(&name, InviteKind::Forever, hand_overs).to_url();
         let parsed = Link::parse(url.expose_secret()).unwrap();
         let again = parsed.to_url();
@@ -124,30 +177,31 @@ proptest! {
     }
 
     #[test]
-    fn certificates_round_trip(id: [u8; 16], expiry: u64, once: bool, at in 0usize..93, bits in 1u8..) {
+    fn certificates_round_trip(id: [u8; 16], expiry: u64, once: bool, at in 0usize..94, bits in 1u8..) {
         let kind = if once { InviteKind::OneTime } else { InviteKind::Forever };
         let certificate = invite(kind, id, expiry);
         let mut bytes = certificate.to_bytes();
         prop_assert_eq!(&Certificate::from_bytes(&bytes).unwrap(), &certificate);
         bytes[at] ^= bits;
-        let root = ALICE.verifying_key();
-        let holds = Certificate::from_bytes(&bytes).and_then(|damaged| damaged.verify(root, root));
+        let (chain, _) = chain_of(3);
+        let holds = Certificate::from_bytes(&bytes).and_then(|damaged| damaged.verify(&chain));
         prop_assert!(holds.is_err());
     }
 
     #[test]
     fn decoders_never_panic(bytes: Vec<u8>, text: String, framed in "[A-Za-z0-9_-]{0,200}") {
-        let root = ALICE.verifying_key();
+        let root = root();
         let _ = Link::parse(&text);
-        let _ = Link::parse(&format!("https://a/#AQ{framed}"));
+        let _ = Link::parse(&format!("https://a/#Ag{framed}"));
         let _ = Certificate::from_bytes(&bytes);
-        let _ = OwnerChain::from_bytes(*root, &bytes);
-        let _ = Plain::parse(&bytes);
-        let _ = Plain::parse(text.as_bytes());
-        let _ = PublicKey::from_pem(&text);
-        for sealed in [&text, &framed, &format!("AQAAAAM{framed}")] {
-            let _ = Card::open(sealed, BOB.public_key(), root, &secret());
-            let _ = message::open(sealed, sealed, &BOB, root, &secret());
+        let _ = OwnerChain::from_bytes(root, &bytes);
+        let _ = Plain::parse(ALICE.fingerprint(), &bytes);
+        let _ = Plain::parse(ALICE.fingerprint(), text.as_bytes());
+        for sealed in [&text, &framed, &format!("AgAAAAM{framed}"), &format!("AgAAAAMA{framed}")] {
+            let _ = Card::open(sealed, &root, &KEYS);
+            let _ = Note::open(sealed, &root, &root, &KEYS);
+            let _ = Shared::parse(sealed);
+            let _ = Content::parse(sealed);
         }
     }
 }
@@ -155,14 +209,11 @@ proptest! {
 #[test]
 fn nothing_secret_is_shown() {
     let link = link("tea", InviteKind::OneTime, 1);
-    let sealed = Signed::sign(&ALICE, ALICE.verifying_key(), b"{\"body\":\"marker\"}")
-        .unwrap()
-        .seal(ALICE.verifying_key(), &secret(), &mut SystemRandom)
-        .unwrap();
-    let text = Body::Text(Zeroizing::new("marker".into()));
-    let shown = format!("{link:#?}{:#?}{:#?}{sealed:#?}{:#?}{text:#?}", secret(), sealed.key(), *ALICE);
-    let key = format!("{:?}", sealed.key().expose());
-    for marker in ["marker", &"k".repeat(32), "9, 9, 9", "9,\n", &key] {
+    let key = ChainKey::from_slice(&[0xab; 32]).unwrap();
+    let (_, step) = key.step().unwrap();
+    let text = Body::Text { text: Zeroizing::new("marker".into()), re: None };
+    let shown = format!("{link:#?}{:#?}{:#?}{key:#?}{step:#?}{:#?}{:#?}{text:#?}", secret(), *KEYS, *ALICE, *LEAF);
+    for marker in ["marker", &"k".repeat(32), "9, 9, 9", "9,\n", "171", "ab"] {
         assert!(!shown.contains(marker), "{marker}");
     }
 }

@@ -92,7 +92,7 @@ test("a gap that an event with all members stands for loses nothing, and presenc
   const all = started();
   all.get(message("1"));
   const resume = again(all, "B");
-  const members = { cmd: "members", data: { room_id: "r", owner_id: "u", users: [], here: ["u"], away: [] } };
+  const members = { cmd: "members", data: { room_id: "r", owner_id: "u", users: [], here: ["u"], away: [], version: 2 } };
   const gap = { cmd: "gap", data: { from: 3, to: 7, reason: "members" } };
   const presence = { cmd: "presence", data: { room_id: "r", away: [], back: [] } };
   all.session.out.deliver = (event) => all.log.told.push(event.cmd);

@@ -62,9 +62,11 @@ async fn try_obey(room: &SealedRoom, line: &str) -> Result<Vec<Shown>, NotDone> 
                 return Err(NotDone::Hint("write /tell NAME TEXT".to_owned()));
             }
             room.tell(to.fingerprint, &text).await?;
+            return status(&format!("to {} alone", to.name));
         }
         Line::Remove(name) => room.remove(find_only(room, name).await?.fingerprint).await?,
         Line::Owner(name) => room.hand_over(find_only(room, name).await?.fingerprint).await?,
+        Line::TakeOver => room.take_office().await?,
         Line::Rekey => room.rekey().await?,
         Line::ResetKeys => {
             room.reset_keys().await?;
@@ -113,8 +115,8 @@ async fn verify(room: &SealedRoom, rest: &str) -> Result<Vec<Shown>, NotDone> {
     let text = if typed.trim().is_empty() {
         let mine = room.members().await?.me.fingerprint.words().join(" ");
         format!(
-            "Ask {name}, by voice or in person, for the six words beside \"you\" in their /members. Type what you hear:\n  \
-             /verify {name} WORD WORD WORD WORD WORD WORD\n\
+            "Ask {name}, by voice or in person, for the eight words beside \"you\" in their /members. Type what you hear:\n  \
+             /verify {name} WORD WORD WORD WORD WORD WORD WORD WORD\n\
              Your own words, for {name} to type:\n  {mine}"
         )
     } else if typed.split_whitespace().map(str::to_lowercase).eq(fingerprint.words())

@@ -28,6 +28,8 @@ pub(super) enum Line<'a> {
     Remove(&'a str),
     /// `/owner NAME`.
     Owner(&'a str),
+    /// `/take-over`.
+    TakeOver,
     /// `/rekey`.
     Rekey,
     /// `/reset-keys`.
@@ -47,14 +49,15 @@ Type to talk. To begin a message with /, type //. Write a name with spaces in qu
   /tell NAME TEXT                      send TEXT to NAME only
   /remove NAME                         remove NAME and change the room's secret (owner)
   /owner NAME                          hand the room over (owner)
+  /take-over                           take the room of an owner that is gone (heir)
   /rekey                               change the room's secret; older links stop working (owner)
   /reset-keys                          ask the server to forget all unused links (owner)
   /leave                               leave the room; its messages are gone
   /help                                show this list";
 
 /// The names of all commands.
-const COMMANDS: [&str; 10] =
-    ["invite", "members", "verify", "tell", "remove", "owner", "rekey", "reset-keys", "leave", "help"];
+const COMMANDS: [&str; 11] =
+    ["invite", "members", "verify", "tell", "remove", "owner", "take-over", "rekey", "reset-keys", "leave", "help"];
 
 /// Reads a line.
 ///
@@ -85,6 +88,7 @@ pub(super) fn parse(line: &str) -> Result<Line<'_>, String> {
         "tell" => needs("NAME TEXT").map(|_| Line::Tell(text)),
         "remove" => needs("NAME").map(Line::Remove),
         "owner" => needs("NAME").map(Line::Owner),
+        "take-over" => alone(Line::TakeOver),
         "rekey" => alone(Line::Rekey),
         "reset-keys" => alone(Line::ResetKeys),
         "leave" => alone(Line::Leave),

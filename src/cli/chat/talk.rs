@@ -17,6 +17,7 @@ use crate::cli::output::Failure;
 use subrosa::client::{Person, RoomEnd, RoomEvent, RoomEvents, SealedRoom};
 use subrosa::protocol::codes::LeaveReason;
 use subrosa::sealed::InviteKind;
+use subrosa::sealed::chain::Right;
 use subrosa::sealed::room::{MessageId, NotSent};
 
 /// Time for the server to answer the last commands; longer than a reconnection may take.
@@ -202,7 +203,51 @@ fn count(ids: &[MessageId]) -> String {
 
 fn show<O: Write, E: Write>(terminal: &mut Terminal<O, E>, event: RoomEvent) -> io::Result<()> {
     match event {
-        RoomEvent::Message { from, text, private, .. } => terminal.message(&from.name, &text, private),
+        RoomEvent::Message { from, text, private, early, .. } => {
+            if early {
+                terminal.status("the next line answers something that has not come")?;
+            }
+            terminal.message(&from.name, &text, private)
+        }
+        RoomEvent::Edited { from, text, private, .. } => {
+            terminal.status(&format!("{} changed a message; it reads now:", shown(&from.name)))?;
+            terminal.message(&from.name, &text, private)
+        }
+        RoomEvent::Deleted { from, .. } => terminal.event(&format!("{} took a message back", shown(&from.name))),
+        RoomEvent::Reacted { from, sign, .. } => match &*sign {
+            "" => terminal.event(&format!("{} took a reaction back", shown(&from.name))),
+            sign => terminal.event(&format!("{} reacted: {sign}", shown(&from.name))),
+        },
+        // A terminal has no place for them.
+        RoomEvent::Typing { .. } | RoomEvent::Read { .. } => Ok(()),
+        RoomEvent::Settings(settings) => terminal.event(&match settings.gone {
+            0 => "messages do not disappear by themselves".to_owned(),
+            seconds => {
+                format!("the owner lets messages disappear after {seconds} seconds; this terminal keeps what it has shown")
+            }
+        }),
+        RoomEvent::Missing { from, count, private } => {
+            let kind = if private { "private " } else { "" };
+            let plural = if count == 1 { "" } else { "s" };
+            terminal.event(&format!("{count} {kind}message{plural} missing from {}", shown(&from.name)))
+        }
+        RoomEvent::Unconfirmed(members) => terminal.alarm(&format!(
+            "{}: no sign for two minutes that what you say arrives there",
+            names(&members)
+        )),
+        RoomEvent::Behind(member) => terminal.event(&format!("{} does not have the new secret yet", shown(&member.name))),
+        RoomEvent::OwnerGone { owner, heir, me, soon } => {
+            let soon = if soon { " It was heard a moment ago, so it may only be cut off." } else { "" };
+            let next = match heir {
+                _ if me => " You may take the room with /take-over. Ask the owner first, if you can.".to_owned(),
+                Some(heir) => format!(" {} may take the room.", shown(&heir.name)),
+                None => String::new(),
+            };
+            terminal.alarm(&format!("the server says that the owner ({}) is gone.{soon}{next}", shown(&owner)))
+        }
+        RoomEvent::OwnerSilent { minutes } => terminal.alarm(&format!(
+            "nothing from the owner for {minutes} minutes: it is away, or you are cut off and may not know who was removed"
+        )),
         RoomEvent::Joined { who, live: true } => terminal.event(&format!("{} came in", shown(&who.name))),
         RoomEvent::Joined { who, live: false } => terminal.event(&format!("{} is here", shown(&who.name))),
         RoomEvent::NotHereYet => {
@@ -233,8 +278,13 @@ fn show<O: Write, E: Write>(terminal: &mut Terminal<O, E>, event: RoomEvent) -> 
             NotSent::RecipientGone => "not sent: they have left",
             NotSent::Refused => "not sent: the server refused it",
         }),
-        RoomEvent::OwnerChanged { me: true, .. } => terminal.event("you own the room now"),
-        RoomEvent::OwnerChanged { owner, .. } => terminal.event(&format!("{} owns the room now", shown(&owner.name))),
+        RoomEvent::OwnerChanged { owner, me, right } => {
+            let who = if me { "you own".to_owned() } else { format!("{} owns", shown(&owner.name)) };
+            terminal.event(&format!("{who} the room now{}", match right {
+                Right::HandOver => ": it was handed over",
+                Right::Heir => ", as heir: the server says that the owner is gone",
+            }))
+        }
         RoomEvent::HandOverFailed => terminal.status("the room could not be handed over"),
         RoomEvent::Rekeyed { .. } => terminal.event("the room has a new secret; older links no longer work"),
         RoomEvent::RekeyUndelivered(names) => terminal.alarm(&{

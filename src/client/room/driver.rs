@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::event::{RoomEnd, RoomEvent};
-use super::thread::{Input, Output, now_ms};
+use super::thread::{Input, Output, instant};
 use super::translate::{self, Wire};
 use crate::client::events::Events;
 use crate::client::handle::Client;
@@ -42,7 +42,7 @@ pub(super) struct Driver {
     incoming: Events,
     channels: Channels,
     room_id: String,
-    /// When the machine wants a tick, in unix milliseconds.
+    /// When the machine wants a tick, in milliseconds of its clock.
     deadline: Option<u64>,
     /// Commands that are not submitted yet.
     commands: VecDeque<(CommandId, Wire)>,
@@ -115,7 +115,7 @@ impl Driver {
         let over = self.ending.is_some();
         let wait = match (&self.ending, self.deadline) {
             (Some((_, until)), _) => Some(*until),
-            (None, Some(at)) => Some(Instant::now() + Duration::from_millis(at.saturating_sub(now_ms()))),
+            (None, Some(at)) => Some(instant(at)),
             (None, None) => None,
         };
         let Channels { inputs, outputs, application, holders } = &mut self.channels;
@@ -181,8 +181,9 @@ impl Driver {
             // Of joins and leaves nothing is missing: the event that names the members stands for them.
             Incoming::Gap(gap) if gap.reason == GapReason::Members => None,
             Incoming::Gap(_) => Some(Input::Fact(Fact::Gap)),
-            Incoming::Away => Some(Input::Pass(RoomEvent::Away)),
-            Incoming::Resumed => Some(Input::Pass(RoomEvent::Back)),
+            Incoming::Away => Some(Input::Connection(Fact::Away, RoomEvent::Away)),
+            // What was missed came before.
+            Incoming::Resumed => Some(Input::Connection(Fact::Live, RoomEvent::Back)),
             Incoming::Ended(end) => {
                 let ending = self.ending.take().map(|(end, _)| end);
                 return Err(ending.unwrap_or(RoomEnd::Connection(end)));

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use super::driver::{Channels, Driver, EVENTS};
 use super::error::EnterError;
 use super::handle::{RoomEvents, SealedRoom};
-use super::thread::{self, now_ms};
+use super::thread::{self, now};
 use super::translate::{exposed, listed};
 use crate::client::config::Config;
 use crate::client::events::Events;
@@ -130,7 +130,7 @@ async fn create(config: Config, name: &str, new: NewRoom) -> Result<(SealedRoom,
         name: "".into(),
         username: "".into(),
         client_room_id: None,
-        public_key_string: Some(request.public_key_pem.as_str().into()),
+        public_key_string: None,
         card: Some(request.card.as_str().into()),
         max_members: new.max_members,
         expires_in_s: new.expires_in.map(|life| life.as_secs().max(1)),
@@ -142,7 +142,7 @@ async fn create(config: Config, name: &str, new: NewRoom) -> Result<(SealedRoom,
         }
         _ => return Err(EnterError::Unexpected),
     };
-    let step = machine.handle(fact, now_ms());
+    let step = machine.handle(fact, now());
     start(client, events, machine, step, &config)
 }
 
@@ -158,7 +158,7 @@ async fn join(config: Config, link: Link, name: &str) -> Result<(SealedRoom, Roo
     .await?;
     let room_id = request.room_id.as_str().into();
     let username = "".into();
-    let public_key = Some(request.public_key_pem.as_str().into());
+    let public_key = None;
     let card = Some(request.card.as_str().into());
     let key = exposed(&request.join_key);
     let command = match request.kind {
@@ -183,8 +183,9 @@ async fn join(config: Config, link: Link, name: &str) -> Result<(SealedRoom, Roo
             user_id: joined.user_id.to_string(),
             owner_id: joined.owner_id.to_string(),
             members: listed(joined.users),
+            version: joined.version,
         };
-        let step = machine.handle(fact, now_ms());
+        let step = machine.handle(fact, now());
         Ok((machine, step))
     })
     .await?;
@@ -219,10 +220,7 @@ fn server_of(config: &Config) -> Server {
 
 fn settings(client: &Client) -> Settings {
     let limits = &client.server().limits;
-    Settings {
-        resume_window_ms: limits.resume_window_s.saturating_mul(1_000),
-        frame_bytes: usize::try_from(limits.frame_bytes).unwrap_or(usize::MAX),
-    }
+    Settings { frame_bytes: usize::try_from(limits.frame_bytes).unwrap_or(usize::MAX) }
 }
 
 /// Runs slow cryptography where it holds nobody up.

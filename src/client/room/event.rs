@@ -9,13 +9,15 @@ use super::super::request::End;
 use crate::protocol::codes::{LeaveReason, RoomClosedReason};
 use crate::sealed::Fingerprint;
 use crate::sealed::alarm::Alarm;
-use crate::sealed::room::{MessageId, NotSent};
+use crate::sealed::body::RoomSettings;
+use crate::sealed::chain::Right;
+use crate::sealed::room::{MessageId, NotSent, Referred};
 
 /// A member as this client has accepted it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Person {
-    /// The name to show; when another member had it before, the first group of the fingerprint stands behind it.
+    /// The name to show; when another member's looks alike, groups of the fingerprint stand behind it.
     pub name: String,
     /// What the member is known by.
     pub fingerprint: Fingerprint,
@@ -99,6 +101,92 @@ pub enum RoomEvent {
         at: u64,
         /// Whether to this member alone.
         private: bool,
+        /// Its number in the conversation.
+        n: u32,
+        /// The message that it replies to.
+        re: Option<Referred>,
+        /// Whether something that its author had seen has not come here.
+        early: bool,
+        /// After how many seconds it is to disappear.
+        gone: Option<u32>,
+    },
+    /// A member changed the text of its message `n`.
+    Edited {
+        /// Who.
+        from: Person,
+        /// The message's number.
+        n: u32,
+        /// The text from now on.
+        text: Text,
+        /// Whether to this member alone.
+        private: bool,
+    },
+    /// A member took its message `n` back.
+    Deleted {
+        /// Who.
+        from: Person,
+        /// The message's number.
+        n: u32,
+        /// Whether to this member alone.
+        private: bool,
+    },
+    /// A member reacted to a message.
+    Reacted {
+        /// Who.
+        from: Person,
+        /// The message.
+        re: Referred,
+        /// The sign; empty takes it back.
+        sign: Text,
+        /// Whether to this member alone.
+        private: bool,
+    },
+    /// A member writes, or has stopped.
+    Typing {
+        /// Who.
+        from: Person,
+        /// Whether.
+        on: bool,
+    },
+    /// A member has read the messages of `of` up to `n`.
+    Read {
+        /// Who.
+        from: Person,
+        /// Whose messages.
+        of: Person,
+        /// Up to which.
+        n: u32,
+    },
+    /// The owner has changed the room's settings.
+    Settings(RoomSettings),
+    /// Messages that were sent but did not arrive.
+    Missing {
+        /// Whose.
+        from: Person,
+        /// How many.
+        count: u32,
+        /// Whether they were private ones.
+        private: bool,
+    },
+    /// These members have confirmed nothing for two minutes of one's talking: one side may be cut off.
+    Unconfirmed(Vec<Person>),
+    /// A member does not have the new secret yet: it cannot read what is said, nor be read.
+    Behind(Person),
+    /// The server says that the owner is gone. Nothing happens by itself.
+    OwnerGone {
+        /// The owner's name, as far as known.
+        owner: String,
+        /// The member that may take the office.
+        heir: Option<Person>,
+        /// Whether that is this member, which can then [`take_office`](super::SealedRoom::take_office).
+        me: bool,
+        /// Whether the owner was heard so lately that it may only have been cut off.
+        soon: bool,
+    },
+    /// Nothing has come from the owner for so many minutes: it is away, or this member is cut off and may not know who was removed.
+    OwnerSilent {
+        /// How many.
+        minutes: u64,
     },
     /// A member sent something of a kind that this client does not know.
     Unsupported {
@@ -109,6 +197,8 @@ pub enum RoomEvent {
     Sent {
         /// The id that [`say`](super::SealedRoom::say) or [`tell`](super::SealedRoom::tell) gave.
         id: MessageId,
+        /// Its number in the conversation, by which it can be changed.
+        n: u32,
         /// The members who got it.
         reached: Vec<Person>,
         /// The members whose connection is away; the server keeps it for them.
@@ -143,6 +233,8 @@ pub enum RoomEvent {
         owner: Person,
         /// Whether it is this member.
         me: bool,
+        /// By which right.
+        right: Right,
     },
     /// The room could not be handed over.
     HandOverFailed,
@@ -205,6 +297,7 @@ mod tests {
         assert_eq!((&*text, text.to_string().as_str()), ("between us", "between us"));
         let fingerprint = Fingerprint::from_bytes([7; 32]);
         let from = Person { name: "alice".to_owned(), fingerprint, verified: false, owner: false };
-        assert!(!format!("{:#?}", RoomEvent::Message { from, text, at: 0, private: false }).contains("between"));
+        let event = RoomEvent::Message { from, text, at: 0, private: false, n: 1, re: None, early: false, gone: None };
+        assert!(!format!("{event:#?}").contains("between"));
     }
 }

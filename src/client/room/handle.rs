@@ -14,7 +14,8 @@ use super::error::RoomError;
 use super::event::{MemberList, RoomEvent};
 use super::thread::Input;
 use super::translate;
-use crate::sealed::room::{IntentError, Machine, MessageId, Step};
+use crate::sealed::body::RoomSettings;
+use crate::sealed::room::{IntentError, Machine, MessageId, Now, Step};
 use crate::sealed::{Fingerprint, InviteKind, Link};
 
 /// One membership in a sealed room. It is cheap to clone. When the last clone is dropped, the client leaves the room.
@@ -93,6 +94,86 @@ impl SealedRoom {
     pub async fn tell(&self, to: Fingerprint, text: &str) -> Result<MessageId, RoomError> {
         let text = zeroize::Zeroizing::new(text.to_owned());
         self.act(move |machine, now| machine.tell(to, &text, now)).await
+    }
+
+    /// Replies to message `n` of the member `of`; in the conversation with `to` alone if it is given.
+    ///
+    /// # Errors
+    /// As [`say`](Self::say) and [`tell`](Self::tell); or there is no such message.
+    pub async fn reply(
+        &self,
+        of: Fingerprint,
+        n: u32,
+        text: &str,
+        to: Option<Fingerprint>,
+    ) -> Result<MessageId, RoomError> {
+        let text = zeroize::Zeroizing::new(text.to_owned());
+        self.act(move |machine, now| machine.reply(of, n, &text, to, now)).await
+    }
+
+    /// Changes the text of one's own message `n`, in the conversation with `to` alone if it is given. [`RoomEvent::Sent`] told its number.
+    ///
+    /// # Errors
+    /// As [`reply`](Self::reply).
+    pub async fn edit(&self, n: u32, text: &str, to: Option<Fingerprint>) -> Result<MessageId, RoomError> {
+        let text = zeroize::Zeroizing::new(text.to_owned());
+        self.act(move |machine, now| machine.edit(n, &text, to, now)).await
+    }
+
+    /// Takes one's own message `n` back, in the conversation with `to` alone if it is given.
+    ///
+    /// # Errors
+    /// As [`reply`](Self::reply).
+    pub async fn delete(&self, n: u32, to: Option<Fingerprint>) -> Result<MessageId, RoomError> {
+        self.act(move |machine, now| machine.delete(n, to, now)).await
+    }
+
+    /// Reacts to message `n` of the member `of` by a sign of at most 32 bytes; an empty one takes the reaction back.
+    ///
+    /// # Errors
+    /// As [`reply`](Self::reply).
+    pub async fn react(
+        &self,
+        of: Fingerprint,
+        n: u32,
+        sign: &str,
+        to: Option<Fingerprint>,
+    ) -> Result<MessageId, RoomError> {
+        let sign = sign.to_owned();
+        self.act(move |machine, now| machine.react(of, n, &sign, to, now)).await
+    }
+
+    /// Sets after how many seconds messages disappear, and whether there are typing and read marks. Only the owner can.
+    ///
+    /// # Errors
+    /// Not the owner, or more than a year.
+    pub async fn set_room_settings(&self, settings: RoomSettings) -> Result<(), RoomError> {
+        self.step(move |machine, now| machine.set_room_settings(settings, now)).await
+    }
+
+    /// Lets the others see that this member writes, or has stopped; nothing if the room has no such marks.
+    ///
+    /// # Errors
+    /// The membership is over.
+    pub async fn typing(&self, on: bool) -> Result<(), RoomError> {
+        self.step(move |machine, now| machine.typing(on, now)).await
+    }
+
+    /// Lets the others see that this member has read the messages of `of` up to `n`; nothing if the room has no such marks.
+    ///
+    /// # Errors
+    /// The membership is over.
+    pub async fn read(&self, of: Fingerprint, n: u32) -> Result<(), RoomError> {
+        self.step(move |machine, now| machine.read(of, n, now)).await
+    }
+
+    /// Takes the office of an owner that the server says is gone, as its heir; [`RoomEvent::OwnerGone`] says that it is possible. It rests on the
+    /// server's word alone: ask the owner, if you can.
+    ///
+    /// # Errors
+    /// Not its heir, or the owner is here.
+    pub async fn take_office(&self) -> Result<(), RoomError> {
+        self.step(Machine::take_office).await
     }
 
     /// Makes an invite link, for one person or for everyone who has it. `expires_in` is its life in whole seconds, at
@@ -213,7 +294,7 @@ impl SealedRoom {
 
     async fn step(
         &self,
-        act: impl FnOnce(&mut Machine, u64) -> Result<Step, IntentError> + Send + 'static,
+        act: impl FnOnce(&mut Machine, Now) -> Result<Step, IntentError> + Send + 'static,
     ) -> Result<(), RoomError> {
         self.act(move |machine, now| act(machine, now).map(|step| ((), step))).await
     }
@@ -221,7 +302,7 @@ impl SealedRoom {
     /// Has the machine do something, and hands back its result.
     async fn act<T: Send + 'static>(
         &self,
-        act: impl FnOnce(&mut Machine, u64) -> Result<(T, Step), IntentError> + Send + 'static,
+        act: impl FnOnce(&mut Machine, Now) -> Result<(T, Step), IntentError> + Send + 'static,
     ) -> Result<T, RoomError> {
         let (reply, result) = oneshot::channel();
         let act = Box::new(move |machine: &mut Machine, now| {

@@ -5,29 +5,42 @@
 //! its keys are on this thread alone, and are wiped when it ends.
 use std::collections::HashMap;
 use std::io;
+use std::sync::OnceLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use super::error::RoomError;
 use super::event::RoomEvent;
 use super::kept::Kept;
 use super::translate::{self, Wire};
-use crate::sealed::room::{Answer, CommandId, Ending, Event, Fact, InviteId, Machine, Step};
+use crate::sealed::room::{Answer, CommandId, Ending, Event, Fact, InviteId, Machine, Now, Place, Step};
 use crate::sealed::{InviteKind, Link};
 use crate::secret::wipe;
 
 /// Inputs that may wait.
 const INPUTS: usize = 64;
 
-/// The present time in unix milliseconds.
-pub(super) fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+/// The time, for the machine: by the wall, and since the first call.
+pub(super) fn now() -> Now {
+    let milliseconds = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Now { mono_ms: milliseconds(beginning().elapsed()), wall_ms: milliseconds(wall) }
+}
+
+/// When the machine's clock says so many milliseconds.
+pub(super) fn instant(mono_ms: u64) -> Instant {
+    beginning() + Duration::from_millis(mono_ms)
+}
+
+fn beginning() -> Instant {
+    static BEGINNING: OnceLock<Instant> = OnceLock::new();
+    *BEGINNING.get_or_init(Instant::now)
 }
 
 /// Something that is done with the machine at the given time.
-type Act = Box<dyn FnOnce(&mut Machine, u64) -> Step + Send>;
+type Act = Box<dyn FnOnce(&mut Machine, Now) -> Step + Send>;
 /// Where the link goes that somebody waits for.
 type LinkSender = oneshot::Sender<Result<Link, RoomError>>;
 
@@ -39,8 +52,8 @@ pub(super) enum Input {
     Answer(CommandId, Answer),
     /// The machine's deadline has come.
     Tick,
-    /// This event goes to the application behind those from before.
-    Pass(RoomEvent),
+    /// The connection is gone, or back, which the application learns as well.
+    Connection(Fact, RoomEvent),
     /// The application asks for something.
     Act(Act),
     /// The application asks for an invite.
@@ -58,7 +71,7 @@ pub(super) struct Output {
     pub(super) commands: Vec<(CommandId, Wire)>,
     /// For the application, in this order.
     pub(super) events: Vec<RoomEvent>,
-    /// When the machine wants a tick, in unix milliseconds.
+    /// When the machine wants a tick, in milliseconds of its clock.
     pub(super) deadline: Option<u64>,
     /// Whether the machine waits for nothing.
     pub(super) settled: bool,
@@ -124,7 +137,7 @@ struct RoomThread {
 impl RoomThread {
     /// Does what an input asks; `None` when nothing more is to be done.
     fn take(&mut self, input: Input) -> Option<Output> {
-        let (machine, now) = (&mut self.machine, now_ms());
+        let (machine, now) = (&mut self.machine, now());
         let step = match input {
             Input::Fact(fact) => machine.handle(fact, now),
             Input::Answer(id, answer) => machine.answer(id, answer, now),
@@ -140,9 +153,10 @@ impl RoomThread {
                     Step::default()
                 }
             },
-            Input::Pass(event) => {
-                let mut output = self.output(Step::default());
-                output.events.push(event);
+            Input::Connection(fact, event) => {
+                let step = machine.handle(fact, now);
+                let mut output = self.output(step);
+                output.events.insert(0, event);
                 return Some(output);
             }
             Input::Settled(waiter) => {
@@ -184,7 +198,7 @@ impl RoomThread {
                 self.kept.keep(*id, held);
                 None
             }
-            Event::Message { from, .. } | Event::Unsupported { from, .. } => {
+            Event::Message { place: Place { from, .. }, .. } | Event::Unsupported { from, .. } => {
                 let ids = self.kept.settle(*from);
                 let to = translate::person(&self.machine, from);
                 (!ids.is_empty()).then_some(RoomEvent::Delivered { ids, to })

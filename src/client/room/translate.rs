@@ -26,22 +26,22 @@ pub(super) fn fact(event: Event, room: &str) -> Option<Fact> {
     let here = |id: &crate::protocol::ids::RoomId| id.as_str() == room;
     Some(match event {
         Event::UserJoinedOnetime(joined) | Event::UserJoinedForever(joined) if here(&joined.room_id) => {
-            Fact::UserJoined(Listed {
-                user_id: joined.user_id.to_string(),
-                public_key_pem: joined.public_key.unwrap_or_default(),
-                card: joined.card,
-            })
+            let user = Listed { user_id: joined.user_id.to_string(), card: joined.card };
+            Fact::UserJoined { user, version: joined.version }
         }
-        Event::UserLeft(left) if here(&left.room_id) => {
-            Fact::UserLeft { user_id: left.user_id.to_string(), reason: leave_reason(left.reason) }
-        }
+        Event::UserLeft(left) if here(&left.room_id) => Fact::UserLeft {
+            user_id: left.user_id.to_string(),
+            reason: leave_reason(left.reason),
+            version: left.version,
+        },
         Event::OwnerChanged(changed) if here(&changed.room_id) => {
-            Fact::OwnerChanged { owner_id: changed.owner_id.to_string() }
+            Fact::OwnerChanged { owner_id: changed.owner_id.to_string(), version: changed.version }
         }
         Event::Members(now) if here(&now.room_id) => Fact::Members {
             owner_id: now.owner_id.to_string(),
             joined: listed(now.users),
             stayed: now.here.iter().map(ToString::to_string).collect(),
+            version: now.version,
         },
         Event::SendMessage(message) if here(&message.room_id) => {
             Fact::Message { user_id: message.user_id.to_string(), content: message.content, shared: message.shared }
@@ -60,14 +60,7 @@ fn leave_reason(reason: LeaveReason) -> machine::LeaveReason {
 }
 
 pub(super) fn listed(users: Vec<User>) -> Vec<Listed> {
-    users
-        .into_iter()
-        .map(|user| Listed {
-            user_id: user.user_id.to_string(),
-            public_key_pem: user.public_key_string.unwrap_or_default(),
-            card: user.card,
-        })
-        .collect()
+    users.into_iter().map(|user| Listed { user_id: user.user_id.to_string(), card: user.card }).collect()
 }
 
 /// What the answer to a command says to the machine.
@@ -81,7 +74,7 @@ pub(super) fn answer(answer: Result<Event, RequestError>) -> Answer {
         Ok(Event::RoomKeyOnetime(keys)) => key(&keys.one_time_key),
         Ok(Event::RoomKeyForever(keys)) => key(&keys.forever_join_key),
         Ok(Event::ListMembers(list)) => {
-            Answer::Members { owner_id: list.owner_id.to_string(), members: listed(list.users) }
+            Answer::Members { owner_id: list.owner_id.to_string(), members: listed(list.users), version: list.version }
         }
         Ok(_) => Answer::Done,
         Err(RequestError::Refused(refusal)) => {
@@ -95,37 +88,38 @@ pub(super) fn answer(answer: Result<Event, RequestError>) -> Answer {
 /// A command of the machine, ready for the wire: raw JSON strings stand where the protocol passes text through.
 pub(super) struct Wire {
     command: machine::Command,
-    recipients: Vec<(String, Box<RawValue>)>,
+    /// The named recipients, each with its `content` if there is one.
+    named: Vec<(String, Option<Box<RawValue>>)>,
     shared: Option<Box<RawValue>>,
 }
 
 impl Wire {
     pub(super) fn new(command: machine::Command) -> Self {
-        let (mut recipients, mut shared) = (Vec::new(), None);
-        if let machine::Command::Send { recipients: to, shared: all } = &command {
-            recipients = to.iter().map(|(user_id, content)| (user_id.clone(), raw(content))).collect();
+        let (mut named, mut shared) = (Vec::new(), None);
+        if let machine::Command::Send { to, shared: all, .. } = &command {
+            named = to.iter().map(|(user_id, content)| (user_id.clone(), content.as_deref().map(raw))).collect();
             shared = Some(raw(all));
         }
-        Self { command, recipients, shared }
+        Self { command, named, shared }
     }
 
     /// The protocol's command about `room`.
     pub(super) fn command<'a>(&'a self, room: &'a str) -> Command<'a> {
         let room_id = Cow::Borrowed(room);
         match &self.command {
-            machine::Command::Send { .. } => Command::SendMessages(SendMessages {
+            machine::Command::Send { rest, keep, .. } => Command::SendMessages(SendMessages {
                 room_id,
                 shared: self.shared.as_deref().and_then(RawString::new),
                 to: self
-                    .recipients
+                    .named
                     .iter()
                     .map(|(user_id, content)| Payload {
                         to_user_id: user_id.as_str().into(),
-                        content: RawString::new(content),
+                        content: content.as_deref().and_then(RawString::new),
                     })
                     .collect(),
-                rest: None,
-                keep: None,
+                rest: *rest,
+                keep: (!keep).then_some(false),
             }),
             machine::Command::SetCard { card } => Command::SetCard(SetCard { room_id, card: card.as_str().into() }),
             machine::Command::ListMembers => Command::ListMembers(InRoom { room_id }),
@@ -167,15 +161,20 @@ pub(super) fn person(room: &Machine, fingerprint: &Fingerprint) -> Person {
         }
         // Gone within the same step.
         None => {
-            let name = format!("someone who left ({})", fingerprint.first_group());
+            let name = format!("someone who left ({})", fingerprint.first_groups(1));
             Person { name, fingerprint: *fingerprint, verified: false, owner: false }
         }
     }
 }
 
+/// The author of a message, by the name that it was told under.
+fn author(room: &Machine, place: machine::Place) -> Person {
+    Person { name: place.name, ..person(room, &place.from) }
+}
+
 fn me(room: &Machine) -> Person {
     let fingerprint = room.fingerprint();
-    Person { name: room.name().to_owned(), fingerprint, verified: true, owner: room.owner() == fingerprint }
+    Person { name: room.shown_name(), fingerprint, verified: true, owner: room.owner() == fingerprint }
 }
 
 pub(super) fn members(room: &Machine) -> MemberList {
@@ -199,15 +198,45 @@ pub(super) fn event(room: &Machine, event: machine::Event) -> Option<RoomEvent> 
             };
             RoomEvent::Left { name, fingerprint: member, reason }
         }
-        machine::Event::Message { from, name, text, at, private } => {
-            RoomEvent::Message { from: Person { name, ..person(room, &from) }, text: Text::new(text), at, private }
+        machine::Event::Message { place, text, at, early, re, gone } => {
+            let machine::Place { n, private, .. } = place;
+            RoomEvent::Message { from: author(room, place), text: Text::new(text), at, private, n, re, early, gone }
         }
+        machine::Event::Edited { place, text } => {
+            let machine::Place { n, private, .. } = place;
+            RoomEvent::Edited { from: author(room, place), n, text: Text::new(text), private }
+        }
+        machine::Event::Deleted { place } => {
+            let machine::Place { n, private, .. } = place;
+            RoomEvent::Deleted { from: author(room, place), n, private }
+        }
+        machine::Event::Reacted { place, re, text } => {
+            let private = place.private;
+            RoomEvent::Reacted { from: author(room, place), re, sign: Text::new(text), private }
+        }
+        machine::Event::Typing { from, on } => RoomEvent::Typing { from: person(room, &from), on },
+        machine::Event::Read { from, of, n } => RoomEvent::Read { from: person(room, &from), of: person(room, &of), n },
+        machine::Event::Settings(settings) => RoomEvent::Settings(settings),
+        machine::Event::Missing { from, name, count, private } => {
+            RoomEvent::Missing { from: Person { name, ..person(room, &from) }, count, private }
+        }
+        machine::Event::Unconfirmed { members } => {
+            RoomEvent::Unconfirmed(members.iter().map(|member| person(room, member)).collect())
+        }
+        machine::Event::Behind { member } => RoomEvent::Behind(person(room, &member)),
+        machine::Event::OwnerGone { heir, soon, .. } => RoomEvent::OwnerGone {
+            owner: person(room, &room.owner()).name,
+            heir: heir.map(|heir| person(room, &heir)),
+            me: heir == Some(room.fingerprint()),
+            soon,
+        },
+        machine::Event::OwnerSilent { minutes } => RoomEvent::OwnerSilent { minutes },
         machine::Event::Unsupported { from, name, .. } => {
             RoomEvent::Unsupported { from: Person { name, ..person(room, &from) } }
         }
         machine::Event::NotSent(id, reason) => RoomEvent::NotSent { id, reason },
-        machine::Event::OwnerChanged { owner } => {
-            RoomEvent::OwnerChanged { owner: person(room, &owner), me: owner == room.fingerprint() }
+        machine::Event::OwnerChanged { owner, right } => {
+            RoomEvent::OwnerChanged { owner: person(room, &owner), me: owner == room.fingerprint(), right }
         }
         machine::Event::HandOverFailed { .. } => RoomEvent::HandOverFailed,
         machine::Event::Rekeyed { epoch } => RoomEvent::Rekeyed { epoch },
@@ -216,9 +245,9 @@ pub(super) fn event(room: &Machine, event: machine::Event) -> Option<RoomEvent> 
         }
         machine::Event::Gap => RoomEvent::Gap,
         machine::Event::Alarm(alarm) => RoomEvent::Alarm(alarm),
-        machine::Event::Sent { id, reached, held, absent } => {
+        machine::Event::Sent { id, n, reached, held, absent } => {
             let people = |members: &[Fingerprint]| members.iter().map(|member| person(room, member)).collect();
-            RoomEvent::Sent { id, reached: people(&reached), held: people(&held), absent: people(&absent) }
+            RoomEvent::Sent { id, n, reached: people(&reached), held: people(&held), absent: people(&absent) }
         }
         machine::Event::Entered
         | machine::Event::Invite { .. }

@@ -10,6 +10,7 @@ use crate::{
         chain::OwnerChain,
         error::SealedError,
         identity::Identity,
+        leaf::Leaf,
         link::{Link, Server},
         name::check_room_name,
         random::Random,
@@ -43,11 +44,12 @@ impl Machine {
         check_room_name(&new.room_name)?;
         let secret = RoomSecret::generate(0, &mut *random);
         let chain = OwnerChain::new(*identity.verifying_key());
-        let card = Card::seal(&identity, name, None, chain.root(), &secret, &mut *random)?;
-        let request = CreateRequest { public_key_pem: identity.public_key().pkcs1_pem(), card };
+        let leaf = Leaf::generate(0)?;
+        let card = Card::seal(&identity, name, leaf.public(), None, chain.root(), &secret.keys()?, &mut *random)?;
+        let request = CreateRequest { card };
         let me = Me { identity, name: name.to_owned(), invite: None };
         let room = About { id: String::new(), name: new.room_name, server: new.server };
-        let mut machine = Self::new(me, room, chain, secret, settings, random);
+        let mut machine = Self::new(me, room, chain, secret, leaf, settings, random)?;
         machine.owner_state.keeps_heirs = new.owner_leaves == OwnerLeaves::Transfer;
         Ok((machine, request))
     }
@@ -64,18 +66,14 @@ impl Machine {
         mut random: Box<dyn Random + Send>,
     ) -> Result<(Self, JoinRequest), SealedError> {
         let Link { server, room_id, join_key, secret, room_name, certificate, chain } = link;
-        let card = Card::seal(&identity, name, Some(&certificate), chain.root(), &secret, &mut *random)?;
-        let request = JoinRequest {
-            kind: certificate.kind,
-            room_id: room_id.clone(),
-            join_key,
-            public_key_pem: identity.public_key().pkcs1_pem(),
-            card,
-        };
+        let leaf = Leaf::generate(0)?;
+        let (root, keys) = (chain.root(), secret.keys()?);
+        let card = Card::seal(&identity, name, leaf.public(), Some(&certificate), root, &keys, &mut *random)?;
+        let request = JoinRequest { kind: certificate.kind, room_id: room_id.clone(), join_key, card };
         let (fingerprint, invite) = (identity.fingerprint(), Some(certificate.clone()));
         let me = Me { identity, name: name.to_owned(), invite };
         let room = About { id: room_id, name: room_name, server };
-        let mut machine = Self::new(me, room, chain, secret, settings, random);
+        let mut machine = Self::new(me, room, chain, secret, leaf, settings, random)?;
         machine.trusted.members.spend(&certificate, fingerprint);
         Ok((machine, request))
     }

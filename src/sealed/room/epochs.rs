@@ -1,85 +1,76 @@
-//! The secrets of the epochs, and where an epoch lies that a header names.
+//! Epochs: the room secret of the present one, and of older ones what still opens notes and secrets.
+use std::collections::BTreeMap;
+
 use crate::sealed::{
-    alarm::{Alarm, Who},
-    secret::RoomSecret,
+    error::SealedError,
+    secret::{EpochKeys, RoomSecret},
 };
 
-/// The present room secret, and old ones for as long as messages under them may still come.
+/// How long messages of an old epoch are still read once the new one is answered for, in milliseconds of connected time.
+const OLD_EPOCH_MS: u64 = 120_000;
+/// Of how many epochs the keys for notes are kept, and how far a member may be behind.
+pub(super) const MOST_EPOCHS: u32 = 1_024;
+
+/// The present room secret and what is left of older ones.
 pub(super) struct Epochs {
     current: RoomSecret,
-    /// With the time at which each is wiped.
-    old: Vec<(RoomSecret, u64)>,
+    keys: BTreeMap<u32, EpochKeys>,
+    /// Old epochs whose messages are still read, until a time that is not known before the server has answered.
+    old: Vec<(u32, Option<u64>)>,
 }
 
 impl Epochs {
-    pub(super) fn new(current: RoomSecret) -> Self {
-        Self { current, old: Vec::new() }
+    pub(super) fn new(current: RoomSecret) -> Result<Self, SealedError> {
+        let keys = current.keys()?;
+        Ok(Self { keys: BTreeMap::from([(current.epoch(), keys)]), current, old: Vec::new() })
     }
 
     pub(super) fn current(&self) -> &RoomSecret {
         &self.current
     }
 
-    pub(super) fn get(&self, epoch: u32) -> Option<&RoomSecret> {
-        std::iter::once(&self.current)
-            .chain(self.old.iter().map(|(secret, _)| secret))
-            .find(|secret| secret.epoch() == epoch)
+    /// The number of the present epoch.
+    pub(super) fn number(&self) -> u32 {
+        self.current.epoch()
     }
 
-    /// Goes over to the next epoch; the secret of the present one stays until `keep_until`.
-    pub(super) fn advance(&mut self, next: RoomSecret, keep_until: u64) {
-        let old = std::mem::replace(&mut self.current, next);
-        self.old.push((old, keep_until));
+    /// The keys of an epoch of this membership.
+    pub(super) fn keys(&self, epoch: u32) -> Option<&EpochKeys> {
+        self.keys.get(&epoch)
     }
 
-    pub(super) fn expire(&mut self, now: u64) {
-        self.old.retain(|(_, until)| *until > now);
+    /// The keys of the present epoch.
+    pub(super) fn present(&self) -> &EpochKeys {
+        &self.keys[&self.current.epoch()]
     }
 
-    /// Where an epoch lies for a member who does not make the epochs.
-    pub(super) fn place(&self, epoch: u32) -> Place {
-        match epoch.checked_sub(self.current.epoch()) {
-            None => Place::Past,
-            Some(0) => Place::Present,
-            Some(1) => Place::Next,
-            Some(_) => Place::Beyond(Alarm::SecretTooNew),
+    /// Whether messages of this epoch are read.
+    pub(super) fn reads(&self, epoch: u32) -> bool {
+        epoch == self.number() || self.old.iter().any(|(old, _)| *old == epoch)
+    }
+
+    /// Goes over to a newer secret. The old one is wiped, since nothing is made of it any more.
+    pub(super) fn advance(&mut self, next: RoomSecret, keys: EpochKeys) {
+        self.old.push((self.number(), None));
+        self.keys.insert(next.epoch(), keys);
+        self.current = next;
+        if self.keys.len() > MOST_EPOCHS as usize {
+            self.keys.pop_first();
         }
     }
 
-    pub(super) fn deadline(&self) -> Option<u64> {
-        self.old.iter().map(|(_, until)| *until).min()
+    /// The server has taken what belongs to the present epoch.
+    pub(super) fn answered(&mut self, time: u64) {
+        for (_, until) in &mut self.old {
+            until.get_or_insert(time + OLD_EPOCH_MS);
+        }
     }
-}
 
-/// Where an epoch that a header names lies. The header is unauthenticated.
-pub(super) enum Place {
-    Past,
-    Present,
-    /// Its secret may be on its way.
-    Next,
-    /// It cannot be: to be refused, with this alarm.
-    Beyond(fn(Who) -> Alarm),
-}
+    pub(super) fn expire(&mut self, time: u64) {
+        self.old.retain(|(_, until)| until.is_none_or(|until| until > time));
+    }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_old_secret_is_dropped_at_its_time_and_the_present_one_never() {
-        let secret = |epoch| RoomSecret::from_slice(epoch, &[7; 32]).unwrap();
-        let mut epochs = Epochs::new(secret(0));
-        assert_eq!(epochs.deadline(), None);
-        epochs.advance(secret(1), 200);
-        epochs.advance(secret(2), 100);
-        let kept = |epochs: &Epochs| [0, 1, 2, 3].map(|epoch| epochs.get(epoch).is_some());
-        assert_eq!((kept(&epochs), epochs.deadline()), ([true, true, true, false], Some(100)));
-        epochs.expire(99);
-        assert_eq!((kept(&epochs), epochs.deadline()), ([true, true, true, false], Some(100)));
-        epochs.expire(100);
-        assert_eq!((kept(&epochs), epochs.deadline()), ([true, false, true, false], Some(200)));
-        epochs.expire(u64::MAX);
-        assert_eq!((kept(&epochs), epochs.deadline()), ([false, false, true, false], None));
-        assert_eq!(epochs.current().epoch(), 2);
+    pub(super) fn deadline(&self) -> Option<u64> {
+        self.old.iter().filter_map(|(_, until)| *until).min()
     }
 }

@@ -1,4 +1,4 @@
-//! What has to wait: things of the next epoch, whose secret has not come, and messages of members whose card is not readable yet.
+//! What has to wait: messages of newer epochs, whose secret has not come, and messages of members whose card is not readable yet.
 //!
 //! An epoch in a header is unauthenticated until the message has been opened. What waits is therefore bounded, in total and
 //! for each sender, and it expires. The alarm names the sender, so that a forged epoch harms only its forger.
@@ -10,9 +10,9 @@ use std::{
 use super::input::Fact;
 use crate::sealed::alarm::Who;
 
-/// After this long without the new secret the user is warned, in milliseconds.
-const WARN_MS: u64 = 10_000;
-/// After this long what waits is dropped, in milliseconds.
+/// After this long without the new secret the user is warned, in milliseconds of connected time.
+const WARN_MS: u64 = 60_000;
+/// After this long what waits is dropped, in milliseconds of connected time.
 const DROP_MS: u64 = 60_000;
 /// How much waits at most, of either kind, and how much of it from one user. What comes beyond is lost and shows as missing.
 const MOST: Amount = Amount { facts: 256, bytes: 1 << 20 };
@@ -60,7 +60,7 @@ impl Waiting {
 #[derive(Default)]
 pub(super) struct Held {
     newer: Waiting,
-    /// Users who claim the next epoch, and when the user is told of them.
+    /// Users who claim a newer epoch, and when the user is told of them.
     claims: BTreeMap<String, (u64, Who)>,
     /// Users of whom the user was told since the epoch began: once is enough.
     told: BTreeSet<String>,
@@ -68,14 +68,14 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// Something of this user claims to be of the next epoch.
+    /// Something of this user claims to be of a newer epoch.
     pub(super) fn expect_newer(&mut self, who: Who, now: u64) {
         if !self.told.contains(&who.user_id) {
             self.claims.entry(who.user_id.clone()).or_insert((now.saturating_add(WARN_MS), who));
         }
     }
 
-    /// Keeps a fact until the next epoch, if there is room for it.
+    /// Keeps a message until a newer secret comes, if there is room for it.
     pub(super) fn hold_newer(&mut self, who: Who, fact: Fact, now: u64) {
         self.newer.push(&who.user_id, fact, now);
         self.expect_newer(who, now);
@@ -87,7 +87,7 @@ impl Held {
         self.told.insert(user_id.to_owned())
     }
 
-    /// The next epoch is here.
+    /// A newer secret is here.
     pub(super) fn release_newer(&mut self, into: &mut VecDeque<Fact>) {
         self.claims.clear();
         self.told.clear();
@@ -132,17 +132,12 @@ impl Held {
 }
 
 fn is_of(fact: &Fact, user_id: &str) -> bool {
-    match fact {
-        Fact::UserJoined(listed) => listed.user_id == user_id,
-        Fact::Message { user_id: from, .. } => from == user_id,
-        _ => false,
-    }
+    matches!(fact, Fact::Message { user_id: from, .. } if from == user_id)
 }
 
 /// What a fact takes, in bytes.
 fn size(fact: &Fact) -> usize {
     match fact {
-        Fact::UserJoined(listed) => listed.public_key_pem.len() + listed.card.as_ref().map_or(0, String::len),
         Fact::Message { content, shared, .. } => content.len() + shared.as_ref().map_or(0, String::len),
         _ => 0,
     }
@@ -175,10 +170,9 @@ mod tests {
         for (from, waiting) in [("a", 1), ("a", 1), ("b", 2), ("c", 3), ("d", 4), ("e", 4)] {
             assert_eq!(hold(&mut held, from, 1 << 18), waiting, "{from}");
         }
-        assert_eq!(held.expire(9_999), []);
-        assert_eq!(held.expire(10_000).len(), 5);
+        assert_eq!(held.expire(59_999), []);
         let mut released = VecDeque::new();
-        held.expire(60_000);
+        assert_eq!(held.expire(60_000).len(), 5);
         held.release_newer(&mut released);
         assert!(released.is_empty());
     }

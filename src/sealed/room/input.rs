@@ -6,8 +6,6 @@ use secrecy::SecretString;
 pub struct Listed {
     /// The server's id for this membership.
     pub user_id: String,
-    /// The RSA key in PEM, PKCS#1 or SPKI.
-    pub public_key_pem: String,
     /// The sealed card; absent for clients that do not know sealed rooms.
     pub card: Option<String>,
 }
@@ -23,7 +21,17 @@ pub enum LeaveReason {
     Lost,
 }
 
-/// Something that the server says of its own accord (or, for `Created` and `Joined`, in answer to the request for entry).
+/// The time of a call. The two clocks are never compared with each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// Milliseconds of a clock that only goes on, from any beginning: all waiting times are measured by it.
+    pub mono_ms: u64,
+    /// Unix milliseconds by the wall: for what is written into messages and invites.
+    pub wall_ms: u64,
+}
+
+/// Something that the server says of its own accord (or, for `Created` and `Joined`, in answer to the request for entry), or that the connection
+/// does. `version` is the room's after it, as the server counts.
 #[derive(Debug)]
 pub enum Fact {
     /// The room was created.
@@ -37,24 +45,35 @@ pub enum Fact {
     Joined {
         /// One's own id.
         user_id: String,
-        /// Whom the server names the owner.
+        /// The member that the server names the owner.
         owner_id: String,
-        /// The members who were there before, the longest-standing first.
+        /// The members that were there before, the longest-standing first.
         members: Vec<Listed>,
+        /// The room's version.
+        version: u64,
     },
     /// Somebody else is in, by either kind of key; which one the certificate says.
-    UserJoined(Listed),
+    UserJoined {
+        /// Who.
+        user: Listed,
+        /// The room's version.
+        version: u64,
+    },
     /// Somebody is gone, perhaps oneself.
     UserLeft {
         /// Who.
         user_id: String,
         /// Why.
         reason: LeaveReason,
+        /// The room's version.
+        version: u64,
     },
     /// The server names another owner.
     OwnerChanged {
         /// Whom.
         owner_id: String,
+        /// The room's version.
+        version: u64,
     },
     /// Who is in the room now, after an absence in which many came and went.
     Members {
@@ -64,18 +83,24 @@ pub enum Fact {
         joined: Vec<Listed>,
         /// The user ids of the members who were there before.
         stayed: Vec<String>,
+        /// The room's version.
+        version: u64,
     },
     /// A message.
     Message {
         /// From whom, by the server's word.
         user_id: String,
-        /// The part for this member.
+        /// The part for this member; empty if there is none.
         content: String,
         /// The part for all recipients.
         shared: Option<String>,
     },
     /// The server had to drop events. What was lost shows in the members' numbers.
     Gap,
+    /// The connection is lost: time stands still until [`Fact::Live`].
+    Away,
+    /// The connection is back, and all that was missed has been handed in.
+    Live,
     /// The room is no more.
     Closed,
 }
@@ -87,11 +112,11 @@ pub enum Answer {
     Done,
     /// A packet was sent on. Each list holds user ids of its recipients.
     Sent {
-        /// They got it.
+        /// They got it; those that were not named are not in it.
         reached: Vec<String>,
         /// Their connection is away; the server keeps it for them.
         held: Vec<String>,
-        /// They were not in the room any more.
+        /// They were not in the room any more, or away where nothing is kept.
         absent: Vec<String>,
     },
     /// A join key.
@@ -102,6 +127,8 @@ pub enum Answer {
         owner_id: String,
         /// Everyone.
         members: Vec<Listed>,
+        /// The room's version.
+        version: u64,
     },
     /// It was refused.
     Refused {

@@ -40,7 +40,10 @@ mod input;
 mod output;
 
 mod epochs;
+mod healing;
+mod heard;
 mod held;
+mod leaves;
 mod listing;
 mod members;
 mod owner_state;
@@ -54,8 +57,13 @@ mod rekey;
 
 mod owner;
 
+mod asking;
+
 mod admit;
+mod believe;
 mod receive;
+mod writing;
+
 mod sending;
 
 mod drive;
@@ -64,9 +72,10 @@ mod requests;
 mod timers;
 
 pub use entry::NewRoom;
-pub use input::{Answer, Fact, LeaveReason, Listed};
+pub use input::{Answer, Fact, LeaveReason, Listed, Now};
 pub use machine::{Machine, Settings};
 pub use output::{
-    Command, CommandId, CreateRequest, Ending, Event, IntentError, InviteId, JoinRequest, MessageId, NotSent, Step,
+    Command, CommandId, CreateRequest, Ending, Event, Fit, IntentError, InviteId, JoinRequest, MessageId, NotSent,
+    Place, Referred, Step,
 };
 pub use requests::MemberInfo;

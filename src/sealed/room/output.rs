@@ -5,7 +5,9 @@ use secrecy::SecretString;
 use zeroize::Zeroizing;
 
 use super::input::LeaveReason;
-use crate::sealed::{alarm::Alarm, certificate::InviteKind, fingerprint::Fingerprint, link::Link};
+use crate::sealed::{
+    alarm::Alarm, body::RoomSettings, certificate::InviteKind, chain::Right, fingerprint::Fingerprint, link::Link,
+};
 
 /// Names a command until it is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,10 +25,14 @@ pub struct InviteId(pub u64);
 pub enum Command {
     /// `send-messages`.
     Send {
-        /// User id and `content` of each recipient.
-        recipients: Vec<(String, String)>,
-        /// What all of them get.
+        /// The recipients that are named: user id, and `content` if there is one.
+        to: Vec<(String, Option<String>)>,
+        /// What all recipients get.
         shared: String,
+        /// Everybody else who was in the room at this version gets it as well.
+        rest: Option<u64>,
+        /// Whether it is kept for members whose connection is away.
+        keep: bool,
     },
     /// `set-card`.
     SetCard {
@@ -64,8 +70,8 @@ pub enum Command {
 impl fmt::Debug for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Send { recipients, shared } => {
-                write!(f, "Send({} recipients, {} characters)", recipients.len(), shared.len())
+            Self::Send { to, shared, rest, keep } => {
+                write!(f, "Send({} named, {} characters, rest {rest:?}, keep {keep})", to.len(), shared.len())
             }
             Self::SetCard { .. } => f.write_str("SetCard"),
             Self::ListMembers => f.write_str("ListMembers"),
@@ -103,11 +109,46 @@ pub enum Ending {
     Closed,
 }
 
+/// How a reference fits what this member has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fit {
+    /// The message is here, and says what the reference says that it says.
+    Same,
+    /// The message is not here.
+    Unknown,
+    /// The message is here, but says something else.
+    Differs,
+}
+
+/// Another message that one refers to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Referred {
+    /// Its author.
+    pub of: Fingerprint,
+    /// Its number.
+    pub n: u32,
+    /// Whether it is the same here.
+    pub fit: Fit,
+}
+
+/// Where a message stands: its author, its number in the conversation, and whether it was for this member only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Who.
+    pub from: Fingerprint,
+    /// The name to show.
+    pub name: String,
+    /// The number.
+    pub n: u32,
+    /// Whether for this member only.
+    pub private: bool,
+}
+
 /// Something for the user.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// One is in the room; who else is in it has been told before by [`Event::MemberJoined`].
+    /// One is in the room; the others in it have been told before by [`Event::MemberJoined`].
     Entered,
     /// A member was accepted. Its details are in [`Machine::member`](super::Machine::member).
     MemberJoined {
@@ -134,17 +175,58 @@ pub enum Event {
     },
     /// A member said something.
     Message {
-        /// Who.
-        from: Fingerprint,
-        /// The name to show.
-        name: String,
+        /// Where it stands.
+        place: Place,
         /// What.
         text: Zeroizing<String>,
         /// When, by its own clock, in unix milliseconds.
         at: u64,
-        /// Whether to this member only.
-        private: bool,
+        /// Whether something that its author had seen has not come here.
+        early: bool,
+        /// The message that it replies to.
+        re: Option<Referred>,
+        /// After how many seconds it is to disappear.
+        gone: Option<u32>,
     },
+    /// A member changed the text of a message of its own; `place.n` is that message's number.
+    Edited {
+        /// The message.
+        place: Place,
+        /// The text from now on.
+        text: Zeroizing<String>,
+    },
+    /// A member took a message of its own back; `place.n` is that message's number.
+    Deleted {
+        /// The message.
+        place: Place,
+    },
+    /// A member reacted to a message.
+    Reacted {
+        /// Where the reaction stands.
+        place: Place,
+        /// The message.
+        re: Referred,
+        /// The sign; empty takes it back.
+        text: Zeroizing<String>,
+    },
+    /// A member is writing, or has stopped.
+    Typing {
+        /// Who.
+        from: Fingerprint,
+        /// Whether.
+        on: bool,
+    },
+    /// A member has read somebody's messages up to one.
+    Read {
+        /// Who.
+        from: Fingerprint,
+        /// Whose messages.
+        of: Fingerprint,
+        /// Up to which.
+        n: u32,
+    },
+    /// The owner has changed the room's settings.
+    Settings(RoomSettings),
     /// A member sent something that this client does not know.
     Unsupported {
         /// Who.
@@ -154,19 +236,42 @@ pub enum Event {
         /// The type's name.
         kind: String,
     },
+    /// Messages that were sent but did not arrive.
+    Missing {
+        /// Whose.
+        from: Fingerprint,
+        /// The name to show.
+        name: String,
+        /// How many.
+        count: u32,
+        /// Whether they were private ones.
+        private: bool,
+    },
     /// The server took a text for all its recipients.
     Sent {
         /// Which.
         id: MessageId,
-        /// The members who got it.
+        /// Its number in the conversation.
+        n: u32,
+        /// The members that got it.
         reached: Vec<Fingerprint>,
         /// The members whose connection is away; the server keeps it for them.
         held: Vec<Fingerprint>,
-        /// The members who were not in the room any more.
+        /// The members that were not in the room any more.
         absent: Vec<Fingerprint>,
     },
     /// A text was not sent.
     NotSent(MessageId, NotSent),
+    /// These members have confirmed nothing for two minutes of one's talking.
+    Unconfirmed {
+        /// Who.
+        members: Vec<Fingerprint>,
+    },
+    /// A member does not have the new secret yet.
+    Behind {
+        /// Who.
+        member: Fingerprint,
+    },
     /// An invite is ready.
     Invite {
         /// The id that [`Machine::invite`](super::Machine::invite) gave.
@@ -185,6 +290,23 @@ pub enum Event {
     OwnerChanged {
         /// Who; perhaps oneself.
         owner: Fingerprint,
+        /// By which right.
+        right: Right,
+    },
+    /// The server says that the owner is gone. Nothing happens by itself.
+    OwnerGone {
+        /// The member that may take the office, by the server's word; perhaps oneself, who can then
+        /// [`take_office`](super::Machine::take_office).
+        heir: Option<Fingerprint>,
+        /// For how long the owner had not been heard, in milliseconds of connected time.
+        silent_ms: Option<u64>,
+        /// Whether the owner was heard so lately that it may only have been cut off.
+        soon: bool,
+    },
+    /// Nothing has come from the owner for so long that a removal may have been withheld.
+    OwnerSilent {
+        /// For how long, in minutes of connected time.
+        minutes: u64,
     },
     /// The room could not be handed over.
     HandOverFailed {
@@ -234,8 +356,11 @@ pub enum IntentError {
     /// No such member.
     #[error("there is no such member")]
     NoSuchMember,
-    /// The text is too long for the server.
-    #[error("that is too long")]
+    /// There is no such message of one's own, or none that can be changed.
+    #[error("there is no such message")]
+    NoSuchMessage,
+    /// The text is empty or too long for the server.
+    #[error("that is empty or too long")]
     TooLong,
     /// Too much is waiting to be sent, or the room is being handed over or its secret changed.
     #[error("not now: something else has to be finished first")]
@@ -244,8 +369,6 @@ pub enum IntentError {
 
 /// What `create-room` needs. The server learns neither name: both go out empty.
 pub struct CreateRequest {
-    /// The RSA key.
-    pub public_key_pem: String,
     /// The card.
     pub card: String,
 }
@@ -258,8 +381,6 @@ pub struct JoinRequest {
     pub room_id: String,
     /// The join key.
     pub join_key: SecretString,
-    /// The RSA key.
-    pub public_key_pem: String,
     /// The card.
     pub card: String,
 }

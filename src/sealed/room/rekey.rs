@@ -1,53 +1,37 @@
-//! Changing the room secret: the owner's rekey, and following it.
+//! Changing the room secret: removing members and beginning an epoch as the owner, and taking the secret of a newer epoch from any member that
+//! brings it with its proof.
 use super::{
-    epochs::Place,
+    epochs::MOST_EPOCHS,
     input::{Answer, LeaveReason},
     machine::{Awaited, Machine, RekeyStep},
     output::{Command, Ending, Event},
     owner_state::Rekey,
-    send_queue::{Outgoing, Queued},
+    send_queue::{Outgoing, Proved, Queued},
 };
 use crate::sealed::{
-    alarm::{Alarm, Who},
+    alarm::{AlarmKind, Who},
+    body::NewSecret,
     chain::OwnerChain,
     fingerprint::Fingerprint,
-    identity::VerifyingKey,
-    plain::NewSecret,
     secret::RoomSecret,
 };
 
-/// How long a rekey waits for the server's answers, in milliseconds.
+/// How long a rekey waits for the server's answers, in milliseconds of connected time.
 const ANSWERS_MS: u64 = 10_000;
-/// How much longer than the resume window an old secret is kept, in milliseconds.
-const KEEP_OLD_MS: u64 = 30_000;
+/// When an owner asks which members have the new secret, after a rekey; then again and again.
+const RECEIPTS_MS: [u64; 2] = [10_000, 60_000];
+const RECEIPTS_EVERY_MS: u64 = 300_000;
 
 impl Machine {
-    /// Where an epoch lies. The owner makes the epochs: for the owner there is none after the present one.
-    pub(super) fn place(&self, epoch: u32) -> Place {
-        match self.trusted.epochs.place(epoch) {
-            Place::Next | Place::Beyond(_) if self.governs() => Place::Beyond(Alarm::SecretNeverIssued),
-            place => place,
-        }
-    }
-
-    /// Tells the user of somebody who claims an epoch that cannot be, unless it knows already.
-    pub(super) fn refuse_epoch(&mut self, who: Who, alarm: fn(Who) -> Alarm) {
-        if self.waiting.held.tell_of(&who.user_id) {
-            self.alarm(alarm(who));
-        }
-    }
-
     /// Starts a rekey, or adds a removal to the one that is being prepared.
-    pub(super) fn begin_rekey(&mut self, remove: Option<(Fingerprint, String)>, now: u64) {
-        let mut rekey = self.owner_state.rekey.take().unwrap_or_default();
-        rekey.deadline = now.saturating_add(ANSWERS_MS);
-        if let Some((fingerprint, user_id)) = remove {
-            rekey.removed.push(fingerprint);
+    pub(super) fn begin_rekey(&mut self, remove: Option<String>) {
+        let deadline = self.time() + ANSWERS_MS;
+        self.owner_state.rekey.get_or_insert(Rekey { waits_for: 0, deadline }).deadline = deadline;
+        if let Some(user_id) = remove {
             self.ask_for_rekey(RekeyStep::Remove { user_id });
         }
         // Again even if it is under way: a key could have been used between the two.
         self.ask_for_rekey(RekeyStep::ResetKeys);
-        self.owner_state.rekey = Some(rekey);
     }
 
     fn ask_for_rekey(&mut self, step: RekeyStep) {
@@ -55,80 +39,141 @@ impl Machine {
             RekeyStep::Remove { user_id } => Command::RemoveMember { user_id: user_id.clone() },
             RekeyStep::ResetKeys => Command::ResetKeys,
         };
+        if let Some(rekey) = &mut self.owner_state.rekey {
+            rekey.waits_for += 1;
+        }
         self.ask(command, Awaited::Rekey(step));
     }
 
-    /// The server has answered one of the commands of a rekey under way.
-    pub(super) fn rekey_answered(&mut self, step: RekeyStep, answer: &Answer, now: u64) {
+    /// Takes the answer to one of the commands of a rekey.
+    pub(super) fn rekey_answered(&mut self, step: RekeyStep, answer: &Answer) {
+        let Some(rekey) = &mut self.owner_state.rekey else { return };
+        rekey.waits_for = rekey.waits_for.saturating_sub(1);
         if matches!(answer, Answer::Lost) {
             self.ask_for_rekey(step);
         }
-        self.finish_rekey(now);
+        self.finish_rekey();
     }
 
     /// Sends the new secret once every command is answered, or the time for it is up.
-    pub(super) fn finish_rekey(&mut self, now: u64) {
-        let is_step = |awaited: &Awaited| matches!(awaited, Awaited::Rekey(_));
-        if self.owner_state.rekey.as_ref().is_some_and(|rekey| rekey.deadline <= now || !self.awaits(is_step))
-            && let Some(Rekey { removed, .. }) = self.owner_state.rekey.take()
-        {
-            // A late answer says nothing about a later rekey.
-            self.awaited.retain(|_, awaited| !is_step(awaited));
-            self.sending.queue.push_front(Queued { outgoing: Outgoing::Rekey { removed }, to: None, at: now });
+    pub(super) fn finish_rekey(&mut self) {
+        let time = self.time();
+        if self.owner_state.rekey.as_ref().is_none_or(|rekey| rekey.waits_for > 0 && rekey.deadline > time) {
+            return;
+        }
+        self.owner_state.rekey = None;
+        let at = self.clock.wall;
+        self.sending.queue.push_front(Queued { outgoing: Outgoing::Rekey, to: None, at });
+        for grant in self.grants_for_next().into_iter().rev() {
+            self.sending.queue.push_front(grant);
         }
     }
 
-    /// Goes over to the next epoch.
-    pub(super) fn adopt(&mut self, secret: RoomSecret, now: u64) {
-        let keep_until = now.saturating_add(self.settings.resume_window_ms).saturating_add(KEEP_OLD_MS);
-        let epoch = secret.epoch();
-        self.trusted.epochs.advance(secret, keep_until);
-        self.set_card(now);
+    /// The owner's `secret` is on its way, or there was nobody to send it to: the new epoch begins here.
+    pub(super) fn rekey_sent(&mut self, secret: RoomSecret, proved: Proved) {
+        self.trusted.members.roster = Some(proved.members.iter().copied().collect());
+        self.trusted.proved = Some(proved);
+        self.owner_state.unknown = false;
+        self.owner_state.receipts = Some((0, self.time() + RECEIPTS_MS[0]));
+        self.adopt(secret);
+    }
+
+    /// Goes over to a newer epoch.
+    fn adopt(&mut self, secret: RoomSecret) {
+        let (epoch, time) = (secret.epoch(), self.time());
+        let Ok(keys) = secret.keys() else { return };
+        self.trusted.epochs.advance(secret, keys);
+        self.healing.adopted();
+        self.talk.behind.clear();
+        self.trusted.views.epoch_changed();
+        self.set_card(true);
         self.event(Event::Rekeyed { epoch });
         self.waiting.held.release_newer(&mut self.waiting.replay);
-        if !self.trusted.members.not_here.is_empty() {
-            self.waiting.listing.want_now(now);
+        if !self.trusted.members.not_here.is_empty() || self.spoke_lately() {
+            self.waiting.listing.want_now(time);
         }
     }
 
-    /// A member sent a new room secret.
-    pub(super) fn rekeyed(&mut self, from: Fingerprint, new: NewSecret, sealed_in: u32, private: bool, now: u64) {
-        let Some(member) = self.trusted.members.get(&from) else {
+    /// The owner asks which members have the new secret.
+    pub(super) fn ask_for_receipts(&mut self) {
+        let time = self.time();
+        let Some((asked, _)) = self.owner_state.receipts.filter(|(_, at)| *at <= time) else { return };
+        let epoch = self.trusted.epochs.number();
+        let lacking: Vec<_> = self
+            .trusted
+            .members
+            .iter()
+            .filter(|member| member.epoch < epoch)
+            .map(|member| member.fingerprint)
+            .collect();
+        if lacking.is_empty() {
+            self.owner_state.receipts = None;
             return;
-        };
-        let (who, key, user_id) = (member.who(), member.key, member.user_id.clone());
-        let Some(chain) = self.chain_of_rekey(&new.chain, &key, &user_id) else {
-            return self.alarm(Alarm::RekeyByStranger(who));
-        };
-        let current = self.trusted.epochs.current().epoch();
-        if private || sealed_in != current || Some(new.secret.epoch()) != current.checked_add(1) {
-            return self.alarm(Alarm::RekeyOutOfTurn(who));
         }
-        if new.removed.contains(&self.me.identity.fingerprint()) {
+        self.waiting.listing.want_now(time);
+        let asked = asked + 1;
+        let pause = RECEIPTS_MS.get(asked).map_or(RECEIPTS_EVERY_MS, |next| next - RECEIPTS_MS[asked - 1]);
+        self.owner_state.receipts = Some((asked, time + pause));
+        if asked > 1 {
+            for member in lacking {
+                self.tell_behind(member);
+            }
+        }
+    }
+
+    /// Tells the user once in an epoch that a member lacks its secret.
+    pub(super) fn tell_behind(&mut self, member: Fingerprint) {
+        if self.talk.behind.insert(member) {
+            self.event(Event::Behind { member });
+        }
+    }
+
+    /// A member brings the secret of an epoch, its own or the owner's.
+    pub(super) fn secret_brought(&mut self, who: Who, new: NewSecret) {
+        let root = *self.trusted.chain.root();
+        let chain = OwnerChain::from_bytes(root, &new.chain)
+            .and_then(|chain| chain.check_proof(&new.secret, &new.members, &new.proof).map(|()| chain));
+        let Ok(chain) = chain else {
+            return self.alarm_about(AlarmKind::SecretForged, who);
+        };
+        let (epoch, present) = (new.secret.epoch(), self.trusted.epochs.number());
+        if epoch <= present {
+            return;
+        }
+        if epoch - present > MOST_EPOCHS {
+            return self.alarm_about(AlarmKind::SecretForged, who);
+        }
+        if let Some(objection) = self.why_succession_fails(&chain, epoch) {
+            return self.alarm_about(objection, who);
+        }
+        if !new.members.contains(&self.myself()) {
             return self.end(Ending::Removed);
         }
+        let gone: Vec<_> =
+            self.trusted.members.prints().filter(|member| new.members.binary_search(member).is_err()).collect();
+        for member in gone {
+            self.remove_locally(member);
+        }
+        // The owner vouches for those that this member had refused: their new cards decide.
+        let members = &mut self.trusted.members;
+        for member in &new.members {
+            members.refused_prints.remove(member);
+        }
+        members.not_here.append(&mut members.refused);
+        members.roster = Some(new.members.iter().copied().collect());
+        self.owner_state.forget_up_to(epoch - 1);
         if chain != self.trusted.chain {
-            self.trusted.chain = chain;
-            self.event(Event::OwnerChanged { owner: from });
+            self.set_owner(chain);
         }
-        for removed in new.removed.iter().filter(|removed| **removed != from) {
-            self.remove_locally(*removed);
-        }
-        self.adopt(new.secret, now);
-    }
-
-    /// The chain that a rekey shows, if its sender owns the room by it: the present owner, or the one named by the server with the owner's signature.
-    fn chain_of_rekey(&self, chain: &[u8], key: &VerifyingKey, user_id: &str) -> Option<OwnerChain> {
-        let chain = OwnerChain::from_bytes(*self.trusted.chain.root(), chain).ok()?;
-        let present = chain == self.trusted.chain;
-        let next = chain.follows(&self.trusted.chain) && self.claimed.owner_id == user_id;
-        (chain.owner() == key && (present || next)).then_some(chain)
+        self.trusted.proved = Some(Proved { members: new.members, chain: new.chain, proof: new.proof });
+        self.adopt(new.secret);
     }
 
     /// Drops a member by the owner's word, whatever the server says.
     pub(super) fn remove_locally(&mut self, fingerprint: Fingerprint) {
         if let Some(member) = self.trusted.members.drop_member(fingerprint, true) {
             self.trusted.members.dropped.insert(member.user_id.clone());
+            self.forget_member(&fingerprint);
             let name = member.shown();
             self.event(Event::MemberLeft { member: fingerprint, name, reason: LeaveReason::Removed });
         }

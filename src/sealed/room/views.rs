@@ -1,96 +1,88 @@
 //! Comparing views: whom the senders take to be in the room, against whom this member does.
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::sealed::{
-    alarm::{Alarm, Who},
-    fingerprint::Fingerprint,
-    view::View,
-};
+use crate::sealed::{fingerprint::Fingerprint, view::View};
 
-/// How long a view may lag behind or run ahead, in milliseconds.
-pub(super) const GRACE_MS: u64 = 60_000;
-/// How many differing views are waited for at once.
-const MAX_AWAITED: usize = 4096;
-
-struct Awaited {
-    view: View,
-    sender: Fingerprint,
-    who: Who,
-    deadline: u64,
-}
+/// How long a view may lag behind or run ahead, in milliseconds of connected time.
+const GRACE_MS: u64 = 60_000;
+/// How many differing views of one sender are waited for.
+const MOST_OF_ONE: usize = 4;
 
 /// The view held now, those held lately, and those that senders hold and this member does not.
+#[derive(Default)]
 pub(super) struct Views {
-    current: View,
+    current: Option<View>,
     /// With the time at which each was given up.
     past: Vec<(View, u64)>,
-    awaited: Vec<Awaited>,
+    /// By sender, with the time at which each is late; the oldest first.
+    awaited: BTreeMap<Fingerprint, Vec<(View, u64)>>,
     /// Senders whose view stayed different.
     differing: BTreeSet<Fingerprint>,
-    blamed: bool,
 }
 
 impl Views {
-    pub(super) fn new(current: View) -> Self {
-        Self { current, past: Vec::new(), awaited: Vec::new(), differing: BTreeSet::new(), blamed: false }
-    }
-
-    pub(super) fn current(&self) -> View {
-        self.current
-    }
-
-    /// The membership has changed.
-    pub(super) fn change(&mut self, view: View, now: u64) {
-        if view == self.current {
+    /// The membership or the epoch has changed.
+    pub(super) fn change(&mut self, view: View, time: u64) {
+        if self.current == Some(view) {
             return;
         }
-        self.past.push((self.current, now));
-        self.current = view;
-        let (come, awaited) = std::mem::take(&mut self.awaited).into_iter().partition(|awaited| awaited.view == view);
-        self.awaited = awaited;
-        self.agreed(&come);
-    }
-
-    fn agreed(&mut self, come: &Vec<Awaited>) {
-        for awaited in come {
-            self.differing.remove(&awaited.sender);
+        self.past.extend(self.current.map(|current| (current, time)));
+        self.current = Some(view);
+        for (sender, waiting) in &mut self.awaited {
+            let before = waiting.len();
+            waiting.retain(|(awaited, _)| *awaited != view);
+            if waiting.len() < before {
+                self.differing.remove(sender);
+            }
         }
     }
 
     /// A message carries a view.
-    pub(super) fn check(&mut self, sender: Fingerprint, who: Who, view: View, now: u64) {
-        let held = view == self.current
-            || self.past.iter().any(|(past, until)| *past == view && now.saturating_sub(*until) <= GRACE_MS);
-        if held {
+    pub(super) fn check(&mut self, sender: Fingerprint, view: View, time: u64) {
+        let lately = |(past, until): &(View, u64)| *past == view && time - until <= GRACE_MS;
+        if self.current == Some(view) || self.past.iter().any(lately) {
             self.differing.remove(&sender);
-        } else if self.awaited.len() < MAX_AWAITED
-            && !self.awaited.iter().any(|awaited| awaited.view == view && awaited.sender == sender)
-        {
-            self.awaited.push(Awaited { view, sender, who, deadline: now.saturating_add(GRACE_MS) });
+            return;
+        }
+        let waiting = self.awaited.entry(sender).or_default();
+        if !waiting.iter().any(|(awaited, _)| *awaited == view) {
+            // The oldest is the first that can be late: it stays.
+            waiting.truncate(MOST_OF_ONE - 1);
+            waiting.push((view, time + GRACE_MS));
         }
     }
 
-    /// Lets time pass and says which views never came to hold.
-    pub(super) fn expire(&mut self, now: u64) -> Vec<Alarm> {
-        self.past.retain(|(_, until)| now.saturating_sub(*until) <= GRACE_MS);
-        let (late, awaited) =
-            std::mem::take(&mut self.awaited).into_iter().partition::<Vec<_>, _>(|awaited| awaited.deadline <= now);
-        self.awaited = awaited;
-        let mut alarms = Vec::new();
-        for late in late {
-            if self.differing.insert(late.sender) {
-                alarms.push(Alarm::SeesAnotherRoom(late.who));
+    /// A new epoch: the views that were waited for were those of the old one.
+    pub(super) fn epoch_changed(&mut self) {
+        self.awaited.clear();
+    }
+
+    pub(super) fn forget(&mut self, sender: &Fingerprint) {
+        self.awaited.remove(sender);
+        self.differing.remove(sender);
+    }
+
+    /// Lets time pass and says whose view never came to hold.
+    pub(super) fn expire(&mut self, time: u64) -> Vec<Fingerprint> {
+        self.past.retain(|(_, until)| time - until <= GRACE_MS);
+        let mut late = Vec::new();
+        for (sender, waiting) in &mut self.awaited {
+            let before = waiting.len();
+            waiting.retain(|(_, deadline)| *deadline > time);
+            if waiting.len() < before && self.differing.insert(*sender) {
+                late.push(*sender);
             }
         }
-        if self.differing.len() >= 2 && !self.blamed {
-            self.blamed = true;
-            alarms.push(Alarm::RelayShowsDifferentRooms);
-        }
-        alarms
+        late
     }
 
     pub(super) fn deadline(&self) -> Option<u64> {
-        self.awaited.iter().map(|awaited| awaited.deadline).min()
+        self.awaited.values().flatten().map(|(_, deadline)| *deadline).min()
+    }
+
+    /// The view held now.
+    pub(super) fn current(&self) -> View {
+        self.current.unwrap_or(View::from_bytes([0; 16]))
     }
 }
 
@@ -102,35 +94,42 @@ mod tests {
         View::from_bytes([n; 16])
     }
 
-    fn sender(n: u8) -> (Fingerprint, Who) {
-        (Fingerprint::from_bytes([n; 32]), Who { user_id: n.to_string(), fingerprint: None, name: None })
+    fn sender(n: u8) -> Fingerprint {
+        Fingerprint::from_bytes([n; 32])
     }
 
     #[test]
     fn views_may_lag_and_run_ahead_by_a_minute() {
-        let mut views = Views::new(view(0));
-        let (print, who) = sender(1);
+        let mut views = Views::default();
+        views.change(view(0), 0);
         views.change(view(1), 1_000);
-        views.check(print, who.clone(), view(0), 61_000);
-        views.check(print, who.clone(), view(2), 61_000);
+        views.check(sender(1), view(0), 61_000);
+        views.check(sender(1), view(2), 61_000);
         assert_eq!(views.deadline(), Some(121_000));
         views.change(view(2), 120_000);
         assert!(views.expire(200_000).is_empty());
-        views.check(print, who.clone(), view(0), 61_001);
-        assert_eq!(views.expire(121_001), [Alarm::SeesAnotherRoom(who)]);
+        views.check(sender(1), view(0), 200_000);
+        assert_eq!(views.expire(260_000), [sender(1)]);
     }
 
     #[test]
-    fn two_who_differ_accuse_the_relay_once() {
-        let mut views = Views::new(view(0));
-        let ((a, who_a), (b, who_b)) = (sender(1), sender(2));
-        views.check(a, who_a.clone(), view(9), 0);
-        views.check(a, who_a.clone(), view(8), 1);
-        assert_eq!(views.expire(70_000), [Alarm::SeesAnotherRoom(who_a.clone())]);
-        views.check(b, who_b.clone(), view(9), 70_000);
-        assert_eq!(views.expire(140_000), [Alarm::SeesAnotherRoom(who_b.clone()), Alarm::RelayShowsDifferentRooms]);
-        views.check(a, who_a.clone(), view(0), 140_000);
-        views.check(a, who_a.clone(), view(9), 140_000);
-        assert_eq!(views.expire(200_000), [Alarm::SeesAnotherRoom(who_a)]);
+    fn a_flood_of_views_silences_nobody_else() {
+        let mut views = Views::default();
+        views.change(view(0), 0);
+        for n in 0..4_096_u64 {
+            let mut bytes = [9; 16];
+            bytes[..8].copy_from_slice(&n.to_be_bytes());
+            views.check(sender(1), View::from_bytes(bytes), n);
+        }
+        assert_eq!(views.awaited[&sender(1)].len(), MOST_OF_ONE);
+        views.check(sender(2), view(8), 5_000);
+        let late = views.expire(100_000);
+        assert_eq!(late, [sender(1), sender(2)]);
+        // Once is enough, until the two agree again.
+        views.check(sender(2), view(7), 100_000);
+        assert!(views.expire(200_000).is_empty());
+        views.check(sender(2), view(0), 200_000);
+        views.check(sender(2), view(7), 200_000);
+        assert_eq!(views.expire(300_000), [sender(2)]);
     }
 }

@@ -6,11 +6,12 @@ use std::sync::OnceLock;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use subrosa::protocol::public_key::PublicKey;
-use subrosa::sealed::identity::RecipientKey;
-use subrosa::sealed::message::{self, Signed};
+use subrosa::sealed::hand::{self, Between, Content, Position};
+use subrosa::sealed::message::{self, Part, Shared};
+use subrosa::sealed::plain::{self, Core, Extra};
+use subrosa::sealed::step::ChainKey;
 use subrosa::sealed::{
-    Body, Card, Certificate, Fingerprint, Identity, InviteKind, Plain, RoomSecret, SystemRandom, View,
+    Body, Card, Certificate, Identity, InviteKind, Leaf, OwnerChain, Plain, RoomSecret, SystemRandom, View,
 };
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
@@ -28,71 +29,101 @@ async fn connect(server: &TestServer) -> Socket {
     tokio_tungstenite::client_async(url, server.tls().await).await.unwrap().0
 }
 
-/// What the members know and make. RSA keys take long to make, so both tests of this file would share them.
+struct Member {
+    identity: Identity,
+    leaf: Leaf,
+    name: &'static str,
+    /// The key that its chain begins with.
+    chain: [u8; 32],
+}
+
+impl Member {
+    fn new(name: &'static str, chain: u8) -> Self {
+        let (identity, leaf) = (Identity::generate(&mut SystemRandom).unwrap(), Leaf::generate(0).unwrap());
+        Self { identity, leaf, name, chain: [chain; 32] }
+    }
+
+    /// The chain key at an index.
+    fn key_at(&self, index: u32) -> ChainKey {
+        (0..index).fold(ChainKey::from_slice(&self.chain).unwrap(), |key, _| key.step().unwrap().0)
+    }
+}
+
+/// What the members know and make.
 struct Members {
-    alice: Identity,
-    bob: Identity,
+    alice: Member,
+    bob: Member,
     secret: RoomSecret,
 }
 
 fn members() -> &'static Members {
     static MEMBERS: OnceLock<Members> = OnceLock::new();
     MEMBERS.get_or_init(|| Members {
-        alice: Identity::generate(&mut SystemRandom).unwrap(),
-        bob: Identity::generate(&mut SystemRandom).unwrap(),
+        alice: Member::new("alice", 1),
+        bob: Member::new("bob", 2),
         secret: RoomSecret::generate(0, &mut SystemRandom),
     })
 }
 
 impl Members {
-    fn card(&self, of: &Identity, name: &str, invite: Option<&Certificate>) -> String {
-        Card::seal(of, name, invite, self.alice.verifying_key(), &self.secret, &mut SystemRandom).unwrap()
-    }
-
-    fn view(&self) -> View {
-        let members: [Fingerprint; 2] = [self.alice.fingerprint(), self.bob.fingerprint()];
-        View::of(members[0], members)
+    fn card(&self, of: &Member, invite: Option<&Certificate>) -> String {
+        let (root, keys) = (self.alice.identity.verifying_key(), self.secret.keys().unwrap());
+        Card::seal(&of.identity, of.name, of.leaf.public(), invite, root, &keys, &mut SystemRandom).unwrap()
     }
 
     /// A value that a client makes up, by its name in the document; messages come in two parts.
     fn make(&self, name: &str) -> Vec<(String, String)> {
-        let root = self.alice.verifying_key();
         let one = |value: String| vec![(name.to_owned(), value)];
         match name {
-            "ALICE_PEM" => one(self.alice.public_key().pkcs1_pem()),
-            "BOB_PEM" => one(self.bob.public_key().pkcs1_pem()),
-            // Whose key it is makes no difference to a spent invite.
-            "EVE_PEM" => one(self.bob.public_key().pkcs1_pem()),
-            "ALICE_CARD" => one(self.card(&self.alice, "alice", None)),
+            "ALICE_CARD" => one(self.card(&self.alice, None)),
             "BOB_CARD" => {
-                let invite = Certificate::issue(&self.alice, root, 0, [7; 16], InviteKind::OneTime, 0).unwrap();
-                one(self.card(&self.bob, "bob", Some(&invite)))
+                let (alice, chain) = (&self.alice.identity, OwnerChain::new(*self.alice.identity.verifying_key()));
+                let invite = Certificate::issue(alice, &chain, 0, [7; 16], InviteKind::OneTime, 0).unwrap();
+                one(self.card(&self.bob, Some(&invite)))
             }
-            "TEA_SHARED" => self.say(("TEA", "tea?", 1), &self.alice, self.bob.public_key()),
-            "YES_SHARED" => self.say(("YES", "yes", 1), &self.bob, self.alice.public_key()),
-            "MILK_SHARED" => self.say(("MILK", "milk?", 2), &self.alice, self.bob.public_key()),
+            "TEA_SHARED" => self.say(("TEA", "tea?", 0), &self.alice, &self.bob),
+            "YES_SHARED" => self.say(("YES", "yes", 0), &self.bob, &self.alice),
+            "MILK_SHARED" => self.say(("MILK", "milk?", 1), &self.alice, &self.bob),
             other => panic!("nobody makes ${other}"),
         }
     }
 
-    fn say(&self, (name, text, n): (&str, &str, u64), from: &Identity, to: &PublicKey) -> Vec<(String, String)> {
-        let body = Body::Text(Zeroizing::new(text.to_owned()));
-        let plain = Plain { n, at: 1_790_000_000_000, body, view: self.view(), to: None };
-        let root = self.alice.verifying_key();
-        let signed = Signed::sign(from, root, &plain.to_json().unwrap()).unwrap();
-        let sealed = signed.seal(root, &self.secret, &mut SystemRandom).unwrap();
-        let content = sealed.content_for(&RecipientKey::new(to).unwrap()).unwrap();
-        vec![(format!("{name}_SHARED"), sealed.shared().to_owned()), (format!("{name}_CONTENT"), content)]
+    /// A room message at an index of its author's chain, and the hand for the other.
+    fn say(&self, (name, text, index): (&str, &str, u32), from: &Member, to: &Member) -> Vec<(String, String)> {
+        let keys = self.secret.keys().unwrap();
+        let (root, at) = (self.alice.identity.verifying_key(), Position { generation: 0, index });
+        let body = Body::Text { text: Zeroizing::new(text.to_owned()), re: None };
+        let core =
+            Core { n: index + 1, at: 1_790_000_000_000, body, to: None, gone: None, settings: None, quiet: false };
+        let [alice, bob] = [&self.alice, &self.bob].map(|member| member.identity.fingerprint());
+        let extra = Extra { view: View::of(alice, &keys, [alice, bob]), after: Vec::new() };
+        let plain = plain::write(&core.to_json().unwrap(), &extra, None).unwrap();
+        let key = from.key_at(index);
+        let (_, step) = key.step().unwrap();
+        let shared = message::seal_room(&from.identity, root, 0, at, step, &plain).unwrap();
+        let between = Between { root, keys: &keys, from: from.identity.fingerprint(), to: to.identity.fingerprint() };
+        let content = hand::seal_hand(&from.identity, &between, to.leaf.public(), at, 0, &key).unwrap();
+        vec![(format!("{name}_SHARED"), shared), (format!("{name}_CONTENT"), content)]
     }
 
-    /// What a delivered message says.
-    fn read(&self, event: &Value, me: &Identity, from: &Identity) -> String {
+    /// What a delivered message says. Without a hand, the reader has the chain already.
+    fn read(&self, event: &Value, me: &Member, from: &Member) -> String {
         let data = |field: &str| event["data"][field].as_str().unwrap();
-        let root = self.alice.verifying_key();
-        let signed = message::open(data("content"), data("shared"), me, root, &self.secret).unwrap();
-        let plain = Plain::parse(signed.verify(root, from.verifying_key()).unwrap()).unwrap();
-        match plain.body {
-            Body::Text(text) => text.to_string(),
+        let (root, author, keys) =
+            (self.alice.identity.verifying_key(), from.identity.verifying_key(), self.secret.keys().unwrap());
+        let shared = Shared::parse(data("shared")).unwrap();
+        let Part::Room(at) = shared.part else { panic!("a room message") };
+        let key = match Content::parse(data("content")).unwrap() {
+            Content::Hand(sealed) => {
+                let between = Between { root, keys: &keys, from: author.fingerprint(), to: me.identity.fingerprint() };
+                hand::open_hand(&sealed, &me.leaf, &between, author, at).unwrap().key
+            }
+            Content::Nothing => from.key_at(at.index),
+            Content::Private(_) => panic!("a room message"),
+        };
+        let plain = shared.open_room(&key.step().unwrap().1, root, author).unwrap();
+        match Plain::parse(author.fingerprint(), &plain).unwrap().core.body {
+            Body::Text { text, .. } => text.to_string(),
             other => panic!("{other:?}"),
         }
     }

@@ -1,10 +1,9 @@
 //! Sealed rooms against a relay in memory: what an honest one makes possible, and what a hostile one is caught at.
-mod epochs;
-mod honest;
-mod hostile;
+mod explore;
 mod insiders;
-mod owners;
+mod lines;
 mod puppet;
+mod scripts;
 mod world;
 
 #[test]

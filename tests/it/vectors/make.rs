@@ -1,12 +1,8 @@
-//! What all generators share, and every file but cards, links and messages.
-use aws_lc_rs::{
-    aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey},
-    hkdf,
-};
+//! What all generators share, and the small objects.
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use subrosa::sealed::{
-    Certificate, Fingerprint, Identity, InviteKind, OwnerChain, RoomSecret, VerifyingKey,
+    Fingerprint, RoomSecret, VerifyingKey,
     encoding::{from_base64, length_prefixed, to_base64},
     padding,
 };
@@ -48,17 +44,6 @@ pub(crate) fn cut(sealed: &str, bytes: usize) -> String {
     to_base64(&sealed[..sealed.len() - bytes])
 }
 
-/// Seals `plain` as it is, padding and all, without the crate's own code: HKDF-SHA256, then AES-256-GCM.
-pub(crate) fn seal_raw(head: &[u8], nonce: [u8; 12], key: [&[u8]; 3], aad: &[u8], plain: &[u8]) -> String {
-    let [salt, ikm, info] = key;
-    let info = [info];
-    let prk = hkdf::Salt::new(hkdf::HKDF_SHA256, salt).extract(ikm);
-    let key = LessSafeKey::new(UnboundKey::from(prk.expand(&info, &AES_256_GCM).expect("a key")));
-    let mut sealed = plain.to_vec();
-    key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(aad), &mut sealed).expect("sealed");
-    to_base64(&[head, &nonce, &sealed].concat())
-}
-
 /// A copy of `case` with one field changed.
 pub(crate) fn with(case: &Value, field: &str, value: Value) -> Value {
     let mut case = case.clone();
@@ -80,9 +65,10 @@ pub(crate) fn all(keys: &Keys) -> Vec<(&'static str, Value)> {
         file("padding", "Taking padding off; `ok` is the data in base64.", padding_cases()),
         file("bucket", "How long `length` bytes are once padded, at least `least`.", bucket_cases()),
         file("fingerprint", "Fingerprints of Ed25519 keys, as groups and as words.", fingerprint_cases(keys)),
+        file("key", "Ed25519 keys: which are refused.", key_cases(keys)),
+        file("signature", "Ed25519 signatures: which are refused.", signature_cases(keys)),
+        file("skeleton", "What names look like.", skeleton_cases()),
         file("view", "Views of rooms.", view_cases(keys)),
-        file("certificate", "Invite certificates.", certificate_cases(keys)),
-        file("chain", "Chains of owners.", chain_cases(keys)),
     ]
 }
 
@@ -101,6 +87,7 @@ fn base64_cases() -> Vec<Value> {
 }
 
 fn json_cases() -> Vec<Value> {
+    let nested = |depth: usize| format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
     let case = |document: &[u8]| json!({ "document": URL_SAFE_NO_PAD.encode(document) });
     vec![
         good("plain", case(br#"{"a":1,"b":{"a":2}}"#), json!({})),
@@ -118,6 +105,17 @@ fn json_cases() -> Vec<Value> {
         bad("raw control character", case(b"{\"a\":\"\t\"}"), "bad-json"),
         bad("not an object", case(b"[]"), "bad-json"),
         bad("something after it", case(b"{} {}"), "bad-json"),
+        bad("a fraction", case(br#"{"a":1.0}"#), "bad-json"),
+        bad("an exponent", case(br#"{"a":1e2}"#), "bad-json"),
+        bad("beyond a double", case(br#"{"a":1e999}"#), "bad-json"),
+        bad("400 digits", case(format!("{{\"a\":{}}}", "9".repeat(400)).as_bytes()), "bad-json"),
+        bad("negative", case(br#"{"a":-1}"#), "bad-json"),
+        bad("minus zero", case(br#"{"a":-0}"#), "bad-json"),
+        bad("leading zero", case(br#"{"a":01}"#), "bad-json"),
+        bad("2^53", case(br#"{"a":9007199254740992}"#), "bad-json"),
+        good("2^53 - 1", case(br#"{"a":9007199254740991}"#), json!({})),
+        good("32 levels", case(nested(31).as_bytes()), json!({})),
+        bad("33 levels", case(nested(32).as_bytes()), "bad-json"),
         bad("comma at the end", case(br#"{"a":1,}"#), "bad-json"),
     ]
 }
@@ -142,6 +140,17 @@ fn name_cases() -> Vec<Value> {
         ("Arabic letter mark", "a\u{61c}"),
         ("line separator", "a\u{2028}b"),
         ("not NFC", "Zoe\u{308}"),
+        ("space in front", " a"),
+        ("space behind", "a "),
+        ("two spaces", "a  b"),
+        ("no-break space", "a\u{a0}b"),
+        ("ideographic space", "a\u{3000}b"),
+        ("Braille blank", "\u{2800}"),
+        ("zero width space", "bob\u{200b}"),
+        ("soft hyphen", "bob\u{ad}"),
+        ("variation selector", "a\u{fe0f}"),
+        ("Hangul filler", "\u{3164}"),
+        ("tag character", "a\u{e0041}"),
     ] {
         cases.push(bad(why, case(name), "bad-name"));
     }
@@ -179,7 +188,7 @@ fn bucket_cases() -> Vec<Value> {
         .zip(expected)
         .map(|(size, bucket)| good(&format!("{size}"), json!({ "length": size, "least": 0 }), json!(bucket)))
         .collect();
-    cases.push(good("a card", json!({ "length": 400, "least": 1024 }), json!(1024)));
+    cases.push(good("a card", json!({ "length": 1500, "least": 2048 }), json!(2048)));
     cases
 }
 
@@ -189,135 +198,177 @@ fn fingerprint_cases(keys: &Keys) -> Vec<Value> {
         .iter()
         .map(|(name, member)| {
             let key = member.identity.verifying_key().as_bytes();
-            let hashed = length_prefixed(&[b"subrosa v1 identity", key]);
-            let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &hashed);
-            let hash = hash.as_ref();
+            let hashed = length_prefixed(&[b"subrosa v2 identity", key]);
+            let hash = &sha256(&hashed)[..];
             let groups: Vec<_> =
                 hash[..24].chunks(2).map(|b| format!("{:05}", b[0] as u32 * 256 + b[1] as u32)).collect();
             let bits: String = hash.iter().map(|byte| format!("{byte:08b}")).collect();
             let read_out: Vec<_> =
-                (0..6).map(|i| words[usize::from_str_radix(&bits[i * 11..][..11], 2).expect("bits")]).collect();
+                (0..8).map(|i| words[usize::from_str_radix(&bits[i * 11..][..11], 2).expect("bits")]).collect();
             let ok = json!({ "fingerprint": to_base64(hash), "groups": groups, "words": read_out });
             good(name, json!({ "key": to_base64(key) }), ok)
         })
         .collect()
 }
 
+/// The encodings that verifiers treat differently: beyond the prime, and of small order.
+fn weak_points() -> Vec<(&'static str, [u8; 32])> {
+    let near = |low: u8, fill: u8, top: u8| {
+        let mut point = [fill; 32];
+        (point[0], point[31]) = (low, top);
+        point
+    };
+    let order_8 = |text: &str| {
+        let mut point = [0; 32];
+        for (at, byte) in point.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).expect("hexadecimal");
+        }
+        point
+    };
+    vec![
+        ("y = 0", near(0, 0, 0)),
+        ("y = 0, other sign", near(0, 0, 0x80)),
+        ("y = 1", near(1, 0, 0)),
+        ("y = 1, other sign", near(1, 0, 0x80)),
+        ("y = -1", near(0xec, 0xff, 0x7f)),
+        ("y = -1, other sign", near(0xec, 0xff, 0xff)),
+        ("y = p", near(0xed, 0xff, 0x7f)),
+        ("y = p + 1", near(0xee, 0xff, 0x7f)),
+        ("y = p + 1, other sign", near(0xee, 0xff, 0xff)),
+        ("y = p + 18", near(0xff, 0xff, 0x7f)),
+        ("order 8", order_8("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05")),
+        ("order 8, other sign", order_8("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85")),
+        ("order 8, another", order_8("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a")),
+        ("order 8, another, other sign", order_8("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa")),
+    ]
+}
+
+fn key_cases(keys: &Keys) -> Vec<Value> {
+    let mut cases =
+        vec![good("alice's", json!({ "key": key_text(keys.identity("alice").verifying_key()) }), json!({}))];
+    cases.extend(weak_points().into_iter().map(|(name, key)| bad(name, json!({ "key": to_base64(&key) }), "bad-key")));
+    cases
+}
+
+fn signature_cases(keys: &Keys) -> Vec<Value> {
+    let alice = keys.identity("alice");
+    let signature = alice.sign(b"tea").expect("signed");
+    let case = |signature: &[u8]| {
+        json!({
+            "key": key_text(alice.verifying_key()),
+            "message": to_base64(b"tea"),
+            "signature": to_base64(signature),
+        })
+    };
+    let mut beyond = signature;
+    // S + L: the same point, another encoding.
+    let order: [u8; 32] = [
+        0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0, 0, 0, 0,
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+    ];
+    let mut carry = 0;
+    for (byte, add) in beyond[32..].iter_mut().zip(order) {
+        let sum = u16::from(*byte) + u16::from(add) + carry;
+        (*byte, carry) = (sum.to_le_bytes()[0], sum >> 8);
+    }
+    let mut changed = signature;
+    changed[40] ^= 1;
+    let mut cases = vec![
+        good("alice's", case(&signature), json!({})),
+        bad("changed", case(&changed), "bad-signature"),
+        bad("S beyond the order", case(&beyond), "bad-signature"),
+        bad("too short", case(&signature[..63]), "bad-signature"),
+    ];
+    for (name, r) in weak_points() {
+        cases.push(bad(&format!("R: {name}"), case(&[&r[..], &[0; 32]].concat()), "bad-signature"));
+    }
+    cases
+}
+
+fn skeleton_cases() -> Vec<Value> {
+    let pairs = [
+        ("bob", "bob"),
+        ("BOB", "bob"),
+        ("b\u{43e}b", "bob"),
+        ("\u{412}ob", "bob"),
+        ("B0b", "bob"),
+        ("Bill", "blll"),
+        ("B1II", "blll"),
+        ("mallory", "rnallory"),
+        ("ﬁona", "flona"),
+        ("\u{1d4b7}\u{1d4f8}\u{1d4b7}", "bob"),
+        ("Zoë", "zoe\u{308}"),
+        ("李", "李"),
+        ("ΑΒΓ", "aby"),
+        ("Straße", "straße"),
+    ];
+    pairs.iter().map(|(name, skeleton)| good(name, json!({ "text": name }), json!(skeleton))).collect()
+}
+
 fn view_cases(keys: &Keys) -> Vec<Value> {
     let print = |name: &&str| keys.identity(name).fingerprint();
-    let case = |name: &str, owner: &str, members: &[&str]| {
+    let case = |name: &str, owner: &str, members: &[&str], epoch: u32| {
+        let secret = room_secret(epoch);
         let owner: Fingerprint = print(&owner);
         let prints: Vec<_> = members.iter().map(print).collect();
         let mut sorted: Vec<_> = prints.iter().map(|print| *print.as_bytes()).collect();
         sorted.sort_unstable();
-        let hash =
-            aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &[&owner.as_bytes()[..], &sorted.concat()].concat());
+        let authenticator = derive(secret.expose(), b"subrosa v2 authenticator", 32);
+        let hashed = length_prefixed(&[
+            b"subrosa v2 view",
+            owner.as_bytes(),
+            &epoch.to_be_bytes(),
+            &authenticator,
+            &sorted.concat(),
+        ]);
         let members: Vec<_> = prints.into_iter().map(Fingerprint::to_base64).collect();
-        let input = json!({ "owner": owner.to_base64(), "members": members });
-        good(name, input, json!(to_base64(&hash.as_ref()[..16])))
+        let input = json!({
+            "owner": owner.to_base64(),
+            "members": members,
+            "epoch": epoch,
+            "secret": to_base64(secret.expose()),
+        });
+        good(name, input, json!(to_base64(&sha256(&hashed)[..16])))
     };
     vec![
-        case("the creator alone", "alice", &["alice"]),
-        case("three members", "alice", &["carol", "alice", "bob"]),
-        case("the order given does not matter", "alice", &["bob", "carol", "alice"]),
-        case("another owner", "bob", &["alice", "bob", "carol"]),
-        case("the owner has left", "alice", &["bob", "carol"]),
+        case("the creator alone", "alice", &["alice"], 0),
+        case("three members", "alice", &["carol", "alice", "bob"], 0),
+        case("the order given does not matter", "alice", &["bob", "carol", "alice"], 0),
+        case("another epoch", "alice", &["bob", "carol", "alice"], 1),
+        case("another owner", "bob", &["alice", "bob", "carol"], 0),
+        case("the owner has left", "alice", &["bob", "carol"], 0),
     ]
 }
 
-/// A certificate made from the seed `label`.
-pub(crate) fn certificate(
-    owner: &Identity,
-    root: &VerifyingKey,
-    epoch: u32,
-    label: &str,
-    kind: InviteKind,
-) -> Certificate {
-    let expiry = if kind == InviteKind::OneTime { 1_800_000_000 } else { 0 };
-    Certificate::issue(owner, root, epoch, Seeded::new(label).array(), kind, expiry).expect("signed")
+/// SHA-256.
+pub(crate) fn sha256(data: &[u8]) -> Vec<u8> {
+    aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, data).as_ref().to_vec()
 }
 
-/// A certificate as `expect` shows it.
-pub(crate) fn shown(certificate: &Certificate) -> Value {
-    let kind = if certificate.kind == InviteKind::OneTime { "one-time" } else { "forever" };
-    json!({ "epoch": certificate.epoch, "id": to_base64(&certificate.id), "kind": kind, "expiry": certificate.expiry })
+/// HMAC-SHA-256.
+pub(crate) fn hmac(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
+    use aws_lc_rs::hmac::{HMAC_SHA256, Key, sign};
+    sign(&Key::new(HMAC_SHA256, key), &parts.concat()).as_ref().to_vec()
+}
+
+/// HKDF-SHA-256 with an empty salt, by hand: Extract, then Expand (RFC 5869).
+pub(crate) fn derive(ikm: &[u8], info: &[u8], length: usize) -> Vec<u8> {
+    let prk = hmac(&[0; 32], &[ikm]);
+    let (mut out, mut block) = (Vec::new(), Vec::new());
+    for counter in 1.. {
+        block = hmac(&prk, &[&block, info, &[counter]]);
+        out.extend_from_slice(&block);
+        if out.len() >= length {
+            break;
+        }
+    }
+    out.truncate(length);
+    out
 }
 
 /// A key in base64.
 pub(crate) fn key_text(key: &VerifyingKey) -> String {
     to_base64(key.as_bytes())
-}
-
-fn certificate_cases(keys: &Keys) -> Vec<Value> {
-    let (alice, bob) = (keys.identity("alice"), keys.identity("bob"));
-    let root = alice.verifying_key();
-    let one_time = certificate(alice, root, 0, "one-time", InviteKind::OneTime);
-    let forever = certificate(alice, root, 3, "forever", InviteKind::Forever);
-    let case = |certificate: &Certificate| {
-        json!({
-            "signer": "alice",
-            "root": key_text(root),
-            "owner": key_text(alice.verifying_key()),
-            "certificate": to_base64(&certificate.to_bytes()),
-        })
-    };
-    let base = case(&one_time);
-    let text = base["certificate"].as_str().expect("text").to_owned();
-    let tampered = |at| with(&base, "certificate", json!(flip(&text, at)));
-    let mut kind = one_time.to_bytes();
-    kind[20] = 3;
-    let mut other_kind = one_time.to_bytes();
-    other_kind[20] = 2;
-    let later_owner = certificate(bob, root, 1, "by bob", InviteKind::OneTime);
-    let mut by_bob = with(&case(&later_owner), "owner", json!(key_text(bob.verifying_key())));
-    by_bob["signer"] = json!("bob");
-    vec![
-        good("one-time", base.clone(), shown(&one_time)),
-        good("forever", case(&forever), shown(&forever)),
-        good("by a later owner", by_bob, shown(&later_owner)),
-        bad("epoch changed", tampered(3), "bad-signature"),
-        bad("id changed", tampered(10), "bad-signature"),
-        bad("expiry changed", tampered(25), "bad-signature"),
-        bad("signature changed", tampered(-1), "bad-signature"),
-        bad("kind changed", with(&base, "certificate", json!(to_base64(&other_kind))), "bad-signature"),
-        bad("unknown kind", with(&base, "certificate", json!(to_base64(&kind))), "bad-kind"),
-        bad("too short", with(&base, "certificate", json!(to_base64(&kind[..92]))), "bad-length"),
-        bad("another room", with(&base, "root", json!(key_text(bob.verifying_key()))), "bad-signature"),
-        bad("signed by somebody else", with(&base, "owner", json!(key_text(bob.verifying_key()))), "bad-signature"),
-    ]
-}
-
-fn chain_cases(keys: &Keys) -> Vec<Value> {
-    let [alice, bob, carol] = ["alice", "bob", "carol"].map(|name| keys.identity(name));
-    let root = *alice.verifying_key();
-    let one = OwnerChain::new(root).handed_to(alice, *bob.verifying_key()).expect("signed");
-    let two = one.handed_to(bob, *carol.verifying_key()).expect("signed");
-    let case = |bytes: &[u8]| json!({ "root": key_text(&root), "chain": to_base64(bytes) });
-    let owners = |who: &[&Identity]| {
-        let keys: Vec<_> = who.iter().map(|owner| key_text(owner.verifying_key())).collect();
-        json!({ "owners": keys })
-    };
-    let bytes = two.to_bytes();
-    let flipped = |at: usize| {
-        let mut bytes = bytes.clone();
-        bytes[at] ^= 0x10;
-        case(&bytes)
-    };
-    let swapped = [&bytes[96..], &bytes[..96]].concat();
-    vec![
-        good("the creator", case(&[]), owners(&[alice])),
-        good("one hand-over", case(&one.to_bytes()), owners(&[alice, bob])),
-        good("two hand-overs", case(&bytes), owners(&[alice, bob, carol])),
-        bad("first key changed", flipped(0), "bad-chain"),
-        bad("first signature changed", flipped(40), "bad-chain"),
-        bad("last key changed", flipped(96), "bad-chain"),
-        bad("last signature changed", flipped(191), "bad-chain"),
-        bad("order changed", case(&swapped), "bad-chain"),
-        bad("first hand-over missing", case(&bytes[96..]), "bad-chain"),
-        bad("cut short", case(&bytes[..191]), "bad-length"),
-        bad("257 hand-overs", case(&vec![0; 257 * 96]), "bad-length"),
-        bad("another room", with(&case(&bytes), "root", json!(key_text(bob.verifying_key()))), "bad-chain"),
-    ]
 }
 
 /// The room secret of an epoch in all vectors.

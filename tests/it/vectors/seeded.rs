@@ -1,8 +1,7 @@
 //! A generator of bytes that gives the same ones on every machine and in every version, for making the vectors.
-use std::convert::Infallible;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use rsa::rand_core::{TryCryptoRng, TryRng};
+
 use subrosa::sealed::Random;
 
 /// SHA-256 over a label and a counter.
@@ -34,22 +33,3 @@ impl Random for Seeded {
         }
     }
 }
-
-impl TryRng for Seeded {
-    type Error = Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        Ok(u32::from_be_bytes(self.array()))
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        Ok(u64::from_be_bytes(self.array()))
-    }
-
-    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Infallible> {
-        self.fill(out);
-        Ok(())
-    }
-}
-
-impl TryCryptoRng for Seeded {}

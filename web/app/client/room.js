@@ -9,12 +9,16 @@ import { sealCard } from "../sealed/card.js";
 import { Identity } from "../sealed/identity.js";
 import { linkToUrl } from "../sealed/link.js";
 import { RoomSecret } from "../sealed/secret.js";
+import { Clock } from "./clock.js";
 import { Connection } from "./connection.js";
-import { Machine, RoomError } from "./room/machine.js";
+import { Leaves } from "./room/epochs.js";
+import { Machine } from "./room/machine.js";
 import { shownName } from "./room/members.js";
+import { EntryError, RoomError } from "./room-errors.js";
+import { MAX_TEXT_BYTES, Wishes } from "./room/wishes.js";
 
-/** @typedef {import("./room/machine.js").RoomEvent} RoomEvent */
-/** @typedef {import("./room/machine.js").Fact} Fact */
+/** @typedef {import("./room/room-events.js").RoomEvent} RoomEvent */
+/** @typedef {import("./room/room-events.js").Fact} Fact */
 /** @typedef {import("../protocol/events.js").ServerEvent} ServerEvent */
 /** @typedef {import("../protocol/session.js").Answer} Answer */
 /** @typedef {import("../sealed/link.js").Link} Link */
@@ -33,18 +37,10 @@ import { shownName } from "./room/members.js";
  * @property {(state: import("./connection.js").LineState) => void} state
  */
 
+/** The machine is woken at least this often, in milliseconds: its clock takes longer steps for sleep. */
+const LONGEST_WAIT_MS = 10_000;
 /** How long leaving waits for the relay, in milliseconds. */
 const GOODBYE_MS = 1_500;
-
-/** Entry was refused, or there is no connection. */
-export class EntryError extends Error {
-  /** @param {string} code an error code of the protocol, or why there is no connection */
-  constructor(code) {
-    super(code);
-    this.name = "EntryError";
-    this.code = code;
-  }
-}
 
 /**
  * @typedef {object} NewRoom
@@ -67,12 +63,12 @@ export async function createRoom(origin, wanted, handlers, world) {
   const identity = await Identity.generate();
   const chain = new OwnerChain(identity.key);
   const secret = RoomSecret.generate(0);
-  const card = await sealCard(identity, wanted.name, undefined, chain.root, secret);
+  const { card, leaves } = await firstCard(identity, wanted.name, undefined, chain.root, secret);
   const { roomName, name, expiresInS, ownerLeaves, pin } = wanted;
-  const start = { identity, name, roomName, roomId: "", chain, secret, transfer: ownerLeaves === "transfer" };
+  const start = { identity, name, roomName, roomId: "", chain, secret, keys: await secret.keys(), leaves, transfer: ownerLeaves === "transfer" };
   // The relay is told no names.
   const data = {
-    ...{ name: "", username: "", client_room_id: "", public_key_string: identity.pem, card, owner_leaves: ownerLeaves },
+    ...{ name: "", username: "", client_room_id: "", card, owner_leaves: ownerLeaves },
     ...(expiresInS !== undefined && { expires_in_s: expiresInS }),
   };
   const room = await Room.enter(origin, { start, pin, cmd: "create-room", data }, handlers, world);
@@ -92,12 +88,20 @@ export async function createRoom(origin, wanted, handlers, world) {
 export async function joinRoom(origin, link, name, handlers, world) {
   const identity = await Identity.generate();
   const { chain, secret, certificate: invite, roomId, roomName, joinKey, pin } = link;
-  const card = await sealCard(identity, name, invite, chain.root, secret);
-  const start = { identity, name, roomName, roomId, chain, secret, invite, transfer: false };
+  const { card, leaves } = await firstCard(identity, name, invite, chain.root, secret);
+  const start = { identity, name, roomName, roomId, chain, secret, keys: await secret.keys(), leaves, invite, transfer: false };
   const oneTime = invite.kind === "one-time";
   const key = oneTime ? { one_time_key: joinKey } : { forever_key: joinKey };
-  const data = { room_id: roomId, ...key, username: "", public_key: identity.pem, card };
+  const data = { room_id: roomId, ...key, username: "", card };
   return Room.enter(origin, { start, pin, cmd: oneTime ? "join-room-onetime" : "join-room-forever", data }, handlers, world);
+}
+
+/** Makes the card that one enters with, and its leaf. @param {Identity} identity @param {string} name @param {Link["certificate"] | undefined} invite @param {import("../sealed/bytes.js").Bytes} root @param {RoomSecret} secret */
+async function firstCard(identity, name, invite, root, secret) {
+  const leaves = new Leaves();
+  const leaf = await leaves.next(0);
+  leaves.inCard = leaf.generation;
+  return { leaves, card: await sealCard(identity, { name, leaf, ...(invite && { invite }) }, root, secret) };
 }
 
 /**
@@ -125,6 +129,10 @@ export class Room {
     this.connection = /** @type {any} */ (undefined);
     /** @type {Machine} */
     this.machine = /** @type {any} */ (undefined);
+    /** @type {Wishes} */
+    this.wishes = /** @type {any} */ (undefined);
+    this.clock = new Clock();
+    this.isAway = false;
   }
 
   /**
@@ -149,6 +157,7 @@ export class Room {
           event: (event) => room.take(event),
           state: (state) => {
             if (state === "live" && !room.machine) room.start(origin, entry, resolve, fail);
+            else room.connected(state === "away" || state === "connecting");
             handlers.state(state);
           },
           ended: (end) => (room.machine && room.machine.phase !== "entering" ? room.cutOff(end) : fail(end)),
@@ -164,7 +173,6 @@ export class Room {
     if (!limits) return;
     const { hostname, port } = new URL(origin);
     const settings = {
-      resumeWindowMs: limits.resume_window_s * 1000,
       frameBytes: limits.frame_bytes,
       server: { host: hostname, port: Number(port || 443), pin },
     };
@@ -172,21 +180,34 @@ export class Room {
       { ...start, settings },
       { command: (id, cmd, data) => this.send(id, cmd, data), event: (event) => this.told(event) },
     );
+    this.wishes = new Wishes(this.machine);
     this.connection.request(cmd, data, (answer) => {
       if (answer.cmd === "error") return fail(answer.code);
       if (answer.cmd !== "create-room" && answer.cmd !== "joined") return fail(answer.cmd === "uncertain" ? "session-lost" : "protocol");
-      const { roomId, userId } = answer;
-      if (answer.cmd === "joined") this.handle({ type: "joined", userId, ownerId: answer.ownerId, users: answer.users });
-      else this.handle({ type: "created", roomId, userId });
+      const { roomId, userId, version } = answer;
+      if (answer.cmd === "joined") this.handle({ type: "joined", userId, ownerId: answer.ownerId, users: answer.users, version });
+      else this.handle({ type: "created", roomId, userId, version });
       this.run(async () => entered(this));
     });
   }
 
   // ---- what one can do ----
 
-  /** Says something to everyone, or to one member only. @param {string} text @param {string} [to] a fingerprint */
-  say(text, to) {
-    return this.run(() => this.machine.say(text, to, Date.now()));
+  /**
+   * Says something to everyone, or to one member only, perhaps in reply.
+   *
+   * @param {string} text
+   * @param {string} [to] a fingerprint
+   * @param {import("./room/wishes.js").Target} [re]
+   * @returns {Promise<number>} what "sent" and "not-sent" name it by
+   */
+  say(text, to, re) {
+    return this.run(() => this.wishes.say(text, { to, re }, this.clock.now()));
+  }
+
+  /** Takes the office of an owner that the server says is gone. */
+  takeOffice() {
+    return this.run(() => this.wishes.takeOffice(this.clock.now()));
   }
 
   /**
@@ -200,7 +221,7 @@ export class Room {
     /** @type {Promise<Link[] | null>} */
     const made = new Promise((resolve, reject) => {
       const wanted = { kind, count, ...(expiresInS !== undefined && { expiresInS }), made: resolve };
-      this.run(() => this.machine.inviteBy(wanted, Date.now())).catch(reject);
+      this.run(() => this.wishes.inviteBy(wanted, this.clock.now())).catch(reject);
     });
     const links = await made;
     if (!links) throw new RoomError("no-key");
@@ -214,22 +235,22 @@ export class Room {
 
   /** Makes all links worthless for good, by changing the room secret. */
   rekey() {
-    return this.run(() => this.machine.rekey(Date.now()));
+    return this.run(() => this.wishes.rekey(this.clock.now()));
   }
 
   /** @param {string} member */
   remove(member) {
-    return this.run(() => this.machine.remove(member, Date.now()));
+    return this.run(() => this.wishes.remove(member, this.clock.now()));
   }
 
   /** @param {string} member */
   handOverTo(member) {
-    return this.run(() => this.machine.handOverTo(member, Date.now()));
+    return this.run(() => this.wishes.handOverTo(member, this.clock.now()));
   }
 
   /** @param {string} member @param {boolean} verified */
   setVerified(member, verified) {
-    this.machine.setVerified(member, verified);
+    this.wishes.setVerified(member, verified);
   }
 
   /** Leaves for good. */
@@ -239,7 +260,7 @@ export class Room {
 
   /** Closes the room for everyone. */
   async close() {
-    this.machine.checkOwning();
+    this.wishes.checkOwning();
     await this.depart("close-room");
   }
 
@@ -274,6 +295,11 @@ export class Room {
     return this.machine.governs;
   }
 
+  /** Whether one may take the office of an owner that is gone. */
+  get mayTakeOffice() {
+    return this.machine.office.offered;
+  }
+
   /** Whether the room goes on when its owner leaves; known to its owner. */
   get staysWithoutOwner() {
     return this.machine.office.transfer;
@@ -281,7 +307,7 @@ export class Room {
 
   /** The longest text of a message, in bytes, about. */
   get longestText() {
-    return Math.floor((this.machine.settings.frameBytes * 3) / 4) - 4_096;
+    return Math.min(Math.floor((this.machine.settings.frameBytes * 3) / 4) - 4_096, MAX_TEXT_BYTES);
   }
 
   /** The id of the one-time invite by which a member came; empty if unknown. @param {string} fingerprint */
@@ -320,9 +346,16 @@ export class Room {
     return done;
   }
 
+  /** The connection was lost, or all that was missed has been replayed. @param {boolean} away */
+  connected(away) {
+    if (!this.machine || this.machine.phase === "entering" || away === this.isAway) return;
+    this.isAway = away;
+    this.handle({ type: away ? "away" : "live" });
+  }
+
   /** @param {Fact} fact */
   handle(fact) {
-    this.run(() => this.machine.handle(fact, Date.now())).catch((error) => this.failed(error));
+    this.run(() => this.machine.handle(fact, this.clock.now())).catch((error) => this.failed(error));
   }
 
   /** A fault of our own: better no room than one in an unknown state. @param {unknown} error */
@@ -333,16 +366,16 @@ export class Room {
 
   setTimer() {
     clearTimeout(this.timer);
-    const deadline = this.machine?.nextDeadline;
-    if (deadline === undefined) return;
-    const tick = () => this.run(() => this.machine.tick(Date.now())).catch((error) => this.failed(error));
-    this.timer = setTimeout(tick, Math.max(0, deadline - Date.now()));
+    const wait = this.machine?.nextDeadline;
+    if (wait === undefined) return;
+    const tick = () => this.run(() => this.machine.tick(this.clock.now())).catch((error) => this.failed(error));
+    this.timer = setTimeout(tick, Math.min(wait, LONGEST_WAIT_MS));
   }
 
   /** @param {number} id @param {string} cmd @param {object} data */
   send(id, cmd, data) {
     this.connection.request(cmd, data, (answer) => {
-      this.run(() => this.machine.answer(id, answer, Date.now())).catch((error) => this.failed(error));
+      this.run(() => this.machine.answer(id, answer, this.clock.now())).catch((error) => this.failed(error));
     });
   }
 
@@ -363,13 +396,13 @@ export class Room {
     if (!machine || ("roomId" in event && machine.roomId !== "" && event.roomId !== machine.roomId)) return;
     switch (event.cmd) {
       case "user-joined":
-        return this.handle({ type: "user-joined", user: event.user });
+        return this.handle({ type: "user-joined", user: event.user, version: event.version });
       case "user-left":
-        return this.handle({ type: "user-left", userId: event.userId, reason: event.reason });
+        return this.handle({ type: "user-left", userId: event.userId, reason: event.reason, version: event.version });
       case "owner-changed":
-        return this.handle({ type: "owner-changed", ownerId: event.ownerId });
+        return this.handle({ type: "owner-changed", ownerId: event.ownerId, version: event.version });
       case "members":
-        return this.handle({ type: "members", ownerId: event.ownerId, users: event.users, here: event.here });
+        return this.handle({ type: "members", ownerId: event.ownerId, users: event.users, here: event.here, version: event.version });
       case "send-message":
         return this.handle({ type: "message", userId: event.userId, content: event.content, shared: event.shared });
       case "room-closed":

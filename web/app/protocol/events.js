@@ -3,7 +3,6 @@
  *
  * @typedef {object} Listed a member as the relay lists it
  * @property {string} userId
- * @property {string} publicKeyPem
  * @property {string | null} card
  */
 
@@ -18,19 +17,19 @@
 
 /**
  * @typedef {{ cmd: "hello", protocol: number, notice: string, limits: Limits, token: string }
- *   | { cmd: "create-room", roomId: string, userId: string }
- *   | { cmd: "joined", roomId: string, userId: string, ownerId: string, users: Listed[] }
- *   | { cmd: "list-members", roomId: string, ownerId: string, users: Listed[] }
- *   | { cmd: "user-joined", roomId: string, user: Listed }
+ *   | { cmd: "create-room", roomId: string, userId: string, version: number }
+ *   | { cmd: "joined", roomId: string, userId: string, ownerId: string, users: Listed[], version: number }
+ *   | { cmd: "list-members", roomId: string, ownerId: string, users: Listed[], version: number }
+ *   | { cmd: "user-joined", roomId: string, user: Listed, version: number }
  *   | { cmd: "send-message", roomId: string, userId: string, content: string, shared: string | null }
- *   | { cmd: "sent", reached: string[], held: string[], absent: string[] }
+ *   | { cmd: "sent", reached: string[], held: string[], absent: string[], rest: number }
  *   | { cmd: "room-key", keys: string[] }
- *   | { cmd: "user-left", roomId: string, userId: string, reason: import("./codes.js").LeaveReason }
- *   | { cmd: "owner-changed", roomId: string, ownerId: string }
+ *   | { cmd: "user-left", roomId: string, userId: string, reason: import("./codes.js").LeaveReason, version: number }
+ *   | { cmd: "owner-changed", roomId: string, ownerId: string, version: number }
  *   | { cmd: "room-closed", roomId: string, reason: string }
  *   | { cmd: "restarting", reconnectInMs: number }
  *   | { cmd: "resumed", seq: number }
- *   | { cmd: "members", roomId: string, ownerId: string, users: Listed[], here: string[] }
+ *   | { cmd: "members", roomId: string, ownerId: string, users: Listed[], here: string[], version: number }
  *   | { cmd: "presence", roomId: string }
  *   | { cmd: "gap", from: number, to: number, reason: string }
  *   | { cmd: "done" }
@@ -84,15 +83,15 @@ function read(cmd, frame, data) {
       };
     case "create-room": {
       const room = fields(frame.room, "room");
-      return { cmd, roomId: string(room, "room_id"), userId: string(room, "owner_id") };
+      return { cmd, roomId: string(room, "room_id"), userId: string(room, "owner_id"), version: integer(room, "version") };
     }
     case "joined":
-      return { cmd, ...roomAndOwner(data), userId: string(data, "user_id"), users: list(data, "users").map(listed) };
+      return { cmd, ...roomAndOwner(data), userId: string(data, "user_id"), users: list(data, "users").map(listed), version: version(data) };
     case "list-members":
-      return { cmd, ...roomAndOwner(data), users: list(data, "users").map(listed) };
+      return { cmd, ...roomAndOwner(data), users: list(data, "users").map(listed), version: version(data) };
     case "user-joined-onetime":
     case "user-joined-forever":
-      return { cmd: "user-joined", roomId: string(data, "room_id"), user: entry(data, "public_key") };
+      return { cmd: "user-joined", roomId: string(data, "room_id"), user: entry(data), version: version(data) };
     case "send-message":
       return {
         cmd,
@@ -102,17 +101,17 @@ function read(cmd, frame, data) {
         shared: optional(data, "shared"),
       };
     case "sent":
-      return { cmd, reached: strings(data, "reached"), held: strings(data, "held"), absent: strings(data, "absent") };
+      return { cmd, reached: strings(data, "reached"), held: strings(data, "held"), absent: strings(data, "absent"), rest: optionalInteger(data, "rest") };
     case "room-key-onetime":
       return { cmd: "room-key", keys: data.one_time_keys ? strings(data, "one_time_keys") : [string(data, "one_time_key")] };
     case "room-key-forever":
       return { cmd: "room-key", keys: [string(data, "forever_join_key")] };
     case "user-left":
-      return { cmd, roomId: string(data, "room_id"), userId: string(data, "user_id"), reason: leaveReason(data) };
+      return { cmd, roomId: string(data, "room_id"), userId: string(data, "user_id"), reason: leaveReason(data), version: version(data) };
     case "owner-changed":
-      return { cmd, ...roomAndOwner(data) };
+      return { cmd, ...roomAndOwner(data), version: version(data) };
     case "members":
-      return { cmd, ...roomAndOwner(data), users: list(data, "users").map(listed), here: strings(data, "here") };
+      return { cmd, ...roomAndOwner(data), users: list(data, "users").map(listed), here: strings(data, "here"), version: version(data) };
     case "presence":
       return { cmd, roomId: string(data, "room_id") };
     case "room-closed":
@@ -141,10 +140,13 @@ const limits = (data) => ({
 });
 
 /** @param {unknown} value @returns {Listed} */
-const listed = (value) => entry(fields(value, "users"), "public_key_string");
+const listed = (value) => entry(fields(value, "users"));
 
-/** @param {Fields} data @param {string} key @returns {Listed} */
-const entry = (data, key) => ({ userId: string(data, "user_id"), publicKeyPem: string(data, key), card: optional(data, "card") });
+/** @param {Fields} data @returns {Listed} */
+const entry = (data) => ({ userId: string(data, "user_id"), card: optional(data, "card") });
+
+/** A room's version counts everybody that came or went. @param {Fields} data */
+const version = (data) => integer(data, "version");
 
 /** @param {Fields} data */
 function leaveReason(data) {
@@ -174,6 +176,9 @@ function integer(data, name) {
   if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0) throw new ProtocolError(name);
   return value;
 }
+
+/** @param {Fields} data @param {string} name */
+const optionalInteger = (data, name) => (data[name] === undefined ? 0 : integer(data, name));
 
 /** @param {Fields} data @param {string} name @returns {unknown[]} */
 function list(data, name) {

@@ -6,7 +6,7 @@ import { SealedError } from "./error.js";
 /** Bytes in memory of their own, as WebCrypto takes them. @typedef {Uint8Array<ArrayBuffer>} Bytes */
 
 /** The version of the scheme, the first byte of everything sealed. */
-export const VERSION = 1;
+export const VERSION = 2;
 /** Bytes of a header: the version and the epoch. */
 export const HEADER_BYTES = 5;
 
@@ -131,7 +131,7 @@ export function splitLengthPrefixed(bytes, count) {
 }
 
 /**
- * The head of a card and of both parts of a message: `0x01 ‖ epoch(4)`.
+ * The head of everything that is sealed in an epoch: `0x02 ‖ epoch(4)`.
  *
  * @param {number} epoch
  */
@@ -172,3 +172,6 @@ export const sha256 = async (bytes) => new Uint8Array(await crypto.subtle.digest
 
 /** Fresh randomness of the operating system. @param {number} length @returns {Bytes} */
 export const randomBytes = (length) => crypto.getRandomValues(new Uint8Array(length));
+
+/** The largest number of four bytes: where counters end. */
+export const MAX_U32 = 2 ** 32 - 1;

@@ -1,12 +1,13 @@
 /**
- * The member card: who a member is, sealed under the room secret so that the relay, which hands it on, cannot read it.
+ * The member card: who a member is and where chains are handed to it (its leaf), sealed under the room secret so that the relay cannot read it.
  */
-import { concat, fromBase64, header, HEADER_BYTES, lengthPrefixed, randomBytes, readHeader, toBase64, utf8 } from "./bytes.js";
+import { be32, concat, fromBase64, header, HEADER_BYTES, lengthPrefixed, randomBytes, readBe32, readHeader, toBase64, utf8 } from "./bytes.js";
 import { Certificate } from "./certificate.js";
 import { SealedError } from "./error.js";
 import { fingerprintOf } from "./fingerprint.js";
-import { KEY_BYTES, keyHash, SIGNATURE_BYTES, verify } from "./identity.js";
+import { checkKey, KEY_BYTES, SIGNATURE_BYTES, verify } from "./identity.js";
 import { parseObject } from "./json.js";
+import { PUBLIC_BYTES } from "./kem.js";
 import { checkName } from "./name.js";
 import { pad, unpad } from "./padding.js";
 import { NONCE_BYTES, open, seal, TAG_BYTES } from "./secret.js";
@@ -14,26 +15,30 @@ import { NONCE_BYTES, open, seal, TAG_BYTES } from "./secret.js";
 /** @typedef {import("./bytes.js").Bytes} Bytes */
 /** @typedef {import("./secret.js").RoomSecret} RoomSecret */
 
-/** The longest card, in characters of base64. (The relay takes up to 4 KiB.) */
-export const MAX_CARD_CHARS = 2048;
-const LEAST_PADDED = 1024;
-const LABEL = "subrosa v1 card";
+/** A leaf that others hand chains to: it counts up with each change. @typedef {{ generation: number, publicKey: Bytes }} Leaf */
 
-/** What a card says. @typedef {{ name: string, key: Bytes, fingerprint: string, invite?: Certificate }} Card */
+const PADDED = 2048;
+const SEALED_BYTES = HEADER_BYTES + NONCE_BYTES + PADDED + TAG_BYTES;
+/** Characters of every valid card. (The relay takes up to 4 KiB.) */
+export const CARD_CHARS = Math.ceil((SEALED_BYTES * 4) / 3);
+const LABEL = "subrosa v2 card";
+/** What stands in front of the JSON. */
+const FRONT_BYTES = SIGNATURE_BYTES + 4 + PUBLIC_BYTES;
+
+/** What a card says. @typedef {{ name: string, key: Bytes, fingerprint: string, leaf: Leaf, invite?: Certificate }} Card */
 
 /**
  * Seals one's own card under the room secret.
  *
  * @param {import("./identity.js").Identity} identity
- * @param {string} name
- * @param {Certificate | undefined} invite
+ * @param {{ name: string, leaf: Leaf, invite?: Certificate }} what
  * @param {Bytes} root
  * @param {RoomSecret} secret
  */
-export async function sealCard(identity, name, invite, root, secret) {
+export async function sealCard(identity, { name, leaf, invite }, root, secret) {
   checkName(name);
   const json = JSON.stringify({ name, key: toBase64(identity.key), ...(invite && { invite: toBase64(invite.bytes) }) });
-  return sealCardJson(identity, utf8(json), root, secret, randomBytes(NONCE_BYTES));
+  return sealCardJson(identity, utf8(json), leaf, root, secret, randomBytes(NONCE_BYTES));
 }
 
 /**
@@ -41,48 +46,49 @@ export async function sealCard(identity, name, invite, root, secret) {
  *
  * @param {import("./identity.js").Identity} identity
  * @param {Bytes} json
+ * @param {Leaf} leaf
  * @param {Bytes} root
  * @param {RoomSecret} secret
  * @param {Bytes} nonce
  */
-export async function sealCardJson(identity, json, root, secret, nonce) {
-  const bound = await keyHash(identity.pkcs1);
-  const signature = await identity.sign(lengthPrefixed(LABEL, root, bound, json));
+export async function sealCardJson(identity, json, leaf, root, secret, nonce) {
+  const signature = await identity.sign(cardSigned(root, secret.epoch, leaf, json));
   const head = header(secret.epoch);
-  const padded = pad(concat(signature, json), LEAST_PADDED);
-  return toBase64(concat(head, nonce, await seal(await secret.cardKey(), nonce, concat(utf8(LABEL), head, bound), padded)));
+  const padded = pad(concat(signature, be32(leaf.generation), leaf.publicKey, json), PADDED);
+  return toBase64(concat(head, nonce, await seal((await secret.keys()).card, nonce, concat(utf8(LABEL), head), padded)));
 }
 
 /**
- * Opens the card that the relay handed out with a public key, and checks the member's own signature. Who signed the invite is judged later.
+ * Opens a card and checks the member's own signature. Who signed the invite is judged later.
  *
  * @param {string} card
- * @param {Bytes} pkcs1
  * @param {Bytes} root
  * @param {RoomSecret} secret
  * @returns {Promise<Card>}
  */
-export async function openCard(card, pkcs1, root, secret) {
-  if (card.length > MAX_CARD_CHARS) throw new SealedError("bad-length");
+export async function openCard(card, root, secret) {
+  if (card.length !== CARD_CHARS) throw new SealedError("bad-length");
   const bytes = fromBase64(card);
   const epoch = readHeader(bytes);
-  const start = HEADER_BYTES + NONCE_BYTES;
-  if (bytes.length < start + LEAST_PADDED + TAG_BYTES) throw new SealedError("bad-length");
   if (epoch !== secret.epoch) throw new SealedError("wrong-epoch");
-  const bound = await keyHash(pkcs1);
-  const aad = concat(utf8(LABEL), bytes.subarray(0, HEADER_BYTES), bound);
-  const padded = await open(await secret.cardKey(), bytes.slice(HEADER_BYTES, start), aad, bytes.slice(start));
-  const plain = unpad(padded);
-  if (plain.length < SIGNATURE_BYTES) throw new SealedError("bad-length");
-  const json = plain.slice(SIGNATURE_BYTES);
+  const start = HEADER_BYTES + NONCE_BYTES;
+  const aad = concat(utf8(LABEL), bytes.subarray(0, HEADER_BYTES));
+  const plain = unpad(await open((await secret.keys()).card, bytes.slice(HEADER_BYTES, start), aad, bytes.slice(start)));
+  if (plain.length < FRONT_BYTES) throw new SealedError("bad-length");
+  const leaf = { generation: readBe32(plain, SIGNATURE_BYTES), publicKey: plain.slice(SIGNATURE_BYTES + 4, FRONT_BYTES) };
+  const json = plain.slice(FRONT_BYTES);
   const object = parseObject(json);
   const key = object.bytes("key", KEY_BYTES);
-  await verify(key, lengthPrefixed(LABEL, root, bound, json), plain.slice(0, SIGNATURE_BYTES));
+  checkKey(key);
+  await verify(key, cardSigned(root, epoch, leaf, json), plain.slice(0, SIGNATURE_BYTES));
   const name = object.text("name");
   checkName(name);
   const invite = object.has("invite") ? readInvite(object.bytes("invite")) : undefined;
-  return { name, key, fingerprint: await fingerprintOf(key), ...(invite && { invite }) };
+  return { name, key, fingerprint: await fingerprintOf(key), leaf, ...(invite && { invite }) };
 }
+
+/** @param {Bytes} root @param {number} epoch @param {Leaf} leaf @param {Bytes} json */
+const cardSigned = (root, epoch, leaf, json) => lengthPrefixed(LABEL, root, be32(epoch), be32(leaf.generation), leaf.publicKey, json);
 
 /** @param {Bytes} bytes */
 function readInvite(bytes) {

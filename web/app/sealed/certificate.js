@@ -1,27 +1,30 @@
 /**
  * The invite certificate: the owner's word that whoever shows it was invited.
- * `epoch(4) ‖ id(16) ‖ kind(1) ‖ expiry(8) ‖ signature(64)`.
+ * `epoch(4) ‖ id(16) ‖ kind(1) ‖ expiry(8) ‖ links(1) ‖ signature(64)`.
  */
-import { concat, be32, lengthPrefixed, readBe32, toBase64 } from "./bytes.js";
+import { be32, concat, lengthPrefixed, readBe32, sha256, toBase64 } from "./bytes.js";
+import { MAX_LINKS } from "./chain.js";
 import { SealedError } from "./error.js";
 import { verify } from "./identity.js";
 
 /** @typedef {import("./bytes.js").Bytes} Bytes */
+/** @typedef {import("./chain.js").OwnerChain} OwnerChain */
 /** @typedef {"one-time" | "forever"} InviteKind */
 
 /** Bytes of a certificate. */
-export const CERTIFICATE_BYTES = 93;
-const SIGNED_BYTES = 29;
+export const CERTIFICATE_BYTES = 94;
+const SIGNED_BYTES = 30;
 const ID_BYTES = 16;
-const LABEL = "subrosa v1 invite";
+const LABEL = "subrosa v2 invite";
 
 /** An invite. */
 export class Certificate {
-  /** @param {Bytes} bytes 93 of them */
+  /** @param {Bytes} bytes 94 of them */
   constructor(bytes) {
     if (bytes.length !== CERTIFICATE_BYTES) throw new SealedError("bad-length");
     const kind = bytes[20];
     if (kind !== 1 && kind !== 2) throw new SealedError("bad-kind");
+    if (bytes[29] > MAX_LINKS) throw new SealedError("bad-field");
     this.bytes = bytes;
     /** The epoch in which it was made. */
     this.epoch = readBe32(bytes);
@@ -29,37 +32,49 @@ export class Certificate {
     this.id = toBase64(bytes.subarray(4, 20));
     /** @type {InviteKind} */
     this.kind = kind === 1 ? "one-time" : "forever";
-    /** When it runs out, in unix seconds; 0 for never. */
+    /** When it runs out, in unix seconds by its owner's clock; 0 for never. */
     this.expiry = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(21));
+    /** How many links of the owner chain stand before the owner that signed it. */
+    this.links = bytes[29];
   }
 
   /**
-   * Makes one, signed by the room's present owner.
+   * Makes one, signed by the last owner of `chain`.
    *
    * @param {import("./identity.js").Identity} owner
-   * @param {Bytes} root
+   * @param {OwnerChain} chain
    * @param {{ epoch: number, id: Bytes, kind: InviteKind, expiry: number }} what
    */
-  static async issue(owner, root, { epoch, id, kind, expiry }) {
+  static async issue(owner, chain, { epoch, id, kind, expiry }) {
     if (id.length !== ID_BYTES) throw new SealedError("bad-length");
-    const end = new Uint8Array(9);
+    const end = new Uint8Array(10);
     end[0] = kind === "one-time" ? 1 : 2;
     new DataView(end.buffer).setBigUint64(1, BigInt(expiry));
-    const head = concat(be32(epoch), id, end);
-    return new Certificate(concat(head, await owner.sign(lengthPrefixed(LABEL, root, head))));
+    end[9] = chain.length;
+    const front = concat(be32(epoch), id, end);
+    return new Certificate(concat(front, await owner.sign(await statement(chain, chain.length, front))));
   }
 
-  /** Checks that `owner` signed it for the room `root`. @param {Bytes} root @param {Bytes} owner */
-  verify(root, owner) {
-    const head = this.bytes.slice(0, SIGNED_BYTES);
-    return verify(owner, lengthPrefixed(LABEL, root, head), this.bytes.slice(SIGNED_BYTES));
+  /** Checks that the owner of `chain` signed it that it names. @param {OwnerChain} chain */
+  async verify(chain) {
+    if (this.links > chain.length) throw new SealedError("bad-signature");
+    const signed = await statement(chain, this.links, this.bytes.slice(0, SIGNED_BYTES));
+    return verify(chain.owners[this.links], signed, this.bytes.slice(SIGNED_BYTES));
   }
 
-  /** @param {Bytes} root @param {Bytes} owner */
-  async isSignedBy(root, owner) {
-    return this.verify(root, owner).then(
+  /** @param {OwnerChain} chain */
+  async isSignedIn(chain) {
+    return this.verify(chain).then(
       () => true,
       () => false,
     );
   }
+
+  /** Whether the present owner of `chain` made it, if it holds at all. @param {OwnerChain} chain */
+  isOfPresentOwner(chain) {
+    return this.links === chain.length;
+  }
 }
+
+/** @param {OwnerChain} chain @param {number} links @param {Bytes} front */
+const statement = async (chain, links, front) => lengthPrefixed(LABEL, chain.root, await sha256(chain.prefix(links)), front);

@@ -1,16 +1,21 @@
 /**
- * The chain of owners: who owned the room after its creator, each signed for by the one before. `(new key 32 ‖ signature 64)…`
+ * The owner chain: who owned the room after its creator, each signed for by the one before. `(new key 32 ‖ kind 1 ‖ epoch 4 ‖ signature 64)…`
+ *
+ * A signature covers all links before it and the epoch it is good in, so that none can be used again.
  */
-import { concat, equal, lengthPrefixed } from "./bytes.js";
+import { be32, concat, equal, lengthPrefixed, readBe32, sha256 } from "./bytes.js";
 import { SealedError } from "./error.js";
-import { KEY_BYTES, SIGNATURE_BYTES, verify } from "./identity.js";
+import { checkKey, KEY_BYTES, SIGNATURE_BYTES, verify } from "./identity.js";
 
 /** @typedef {import("./bytes.js").Bytes} Bytes */
 
-const HAND_OVER_BYTES = KEY_BYTES + SIGNATURE_BYTES;
-/** The most hand-overs that a room can have. */
-export const MAX_HAND_OVERS = 256;
-const LABEL = "subrosa v1 owner";
+/** How an owner comes to its office: handed over by the present one, or as an heir when that one is gone. @typedef {"hand-over" | "heir"} LinkKind */
+/** @typedef {{ key: Bytes, kind: LinkKind, epoch: number }} OwnerLink */
+
+const LINK_BYTES = KEY_BYTES + 1 + 4 + SIGNATURE_BYTES;
+/** The most owners after the creator. */
+export const MAX_LINKS = 32;
+const LABEL = "subrosa v2 owner";
 
 /** A verified list of owners. From bytes it is only made by checking every signature. */
 export class OwnerChain {
@@ -26,44 +31,69 @@ export class OwnerChain {
 
   /** Reads a chain and checks every signature from `root` on. @param {Bytes} root @param {Bytes} bytes */
   static async read(root, bytes) {
-    if (bytes.length % HAND_OVER_BYTES !== 0 || bytes.length > MAX_HAND_OVERS * HAND_OVER_BYTES) throw new SealedError("bad-length");
+    if (bytes.length % LINK_BYTES !== 0 || bytes.length > MAX_LINKS * LINK_BYTES) throw new SealedError("bad-length");
+    const chain = new OwnerChain(root, bytes);
     let owner = root;
-    for (let at = 0; at < bytes.length; at += HAND_OVER_BYTES) {
-      const next = bytes.slice(at, at + KEY_BYTES);
+    let epoch = 0;
+    for (const [i, link] of chain.rawLinks().entries()) {
+      const kind = link[KEY_BYTES];
+      const next = link.slice(0, KEY_BYTES);
+      const of = readBe32(link, KEY_BYTES + 1);
+      if (kind !== 1 && kind !== 2) throw new SealedError("bad-kind");
+      checkKey(next);
+      if (of < epoch) throw new SealedError("bad-chain");
       try {
-        await verify(owner, lengthPrefixed(LABEL, root, owner, next), bytes.slice(at + KEY_BYTES, at + HAND_OVER_BYTES));
+        await verify(owner, await statement(root, chain.prefix(i), kind, of, next), link.slice(KEY_BYTES + 5));
       } catch {
         throw new SealedError("bad-chain");
       }
       owner = next;
+      epoch = of;
     }
-    return new OwnerChain(root, bytes);
+    return chain;
   }
 
   /**
-   * The chain with one more owner, signed for by `owner`.
+   * The chain with one more owner, signed for by the last one.
    *
    * @param {import("./identity.js").Identity} owner
-   * @param {Bytes} next
+   * @param {OwnerLink} next
    */
-  async handedTo(owner, next) {
-    const full = this.bytes.length === MAX_HAND_OVERS * HAND_OVER_BYTES;
-    if (full || !equal(owner.key, this.owner)) throw new SealedError("bad-chain");
-    const signature = await owner.sign(lengthPrefixed(LABEL, this.root, this.owner, next));
-    return new OwnerChain(this.root, concat(this.bytes, next, signature));
+  async handedTo(owner, { key, kind, epoch }) {
+    const last = this.links[this.length - 1];
+    if (this.length === MAX_LINKS || !equal(owner.key, this.owner) || (last && last.epoch > epoch)) throw new SealedError("bad-chain");
+    const code = kind === "hand-over" ? 1 : 2;
+    const signature = await owner.sign(await statement(this.root, this.bytes, code, epoch, key));
+    return new OwnerChain(this.root, concat(this.bytes, key, new Uint8Array([code]), be32(epoch), signature));
+  }
+
+  /** How many owners came after the creator. */
+  get length() {
+    return this.bytes.length / LINK_BYTES;
+  }
+
+  /** The bytes of the first links. @param {number} links @returns {Bytes} */
+  prefix(links) {
+    return this.bytes.slice(0, links * LINK_BYTES);
+  }
+
+  /** @returns {OwnerLink[]} */
+  get links() {
+    return this.rawLinks().map((link) => ({
+      key: link.slice(0, KEY_BYTES),
+      kind: link[KEY_BYTES] === 1 ? "hand-over" : "heir",
+      epoch: readBe32(link, KEY_BYTES + 1),
+    }));
   }
 
   /** Everyone who has owned the room, the creator first. */
   get owners() {
-    const owners = [this.root];
-    for (let at = 0; at < this.bytes.length; at += HAND_OVER_BYTES) owners.push(this.bytes.slice(at, at + KEY_BYTES));
-    return owners;
+    return [this.root, ...this.links.map(({ key }) => key)];
   }
 
   /** The present owner's key. */
   get owner() {
-    const owners = this.owners;
-    return owners[owners.length - 1];
+    return this.owners[this.length];
   }
 
   /** @param {OwnerChain} other */
@@ -71,10 +101,17 @@ export class OwnerChain {
     return equal(this.root, other.root) && equal(this.bytes, other.bytes);
   }
 
-  /** Whether this chain is `earlier` with exactly one more owner. @param {OwnerChain} earlier */
-  follows(earlier) {
-    const length = earlier.bytes.length;
-    const longer = this.bytes.length === length + HAND_OVER_BYTES;
-    return longer && equal(this.root, earlier.root) && equal(this.bytes.subarray(0, length), earlier.bytes);
+  /** The links that this chain has behind `earlier`; undefined if it does not begin with it. @param {OwnerChain} earlier */
+  linksAfter(earlier) {
+    const begins = equal(this.root, earlier.root) && equal(this.bytes.subarray(0, earlier.bytes.length), earlier.bytes);
+    return begins && this.length >= earlier.length ? this.links.slice(earlier.length) : undefined;
+  }
+
+  rawLinks() {
+    return Array.from({ length: this.length }, (_, i) => this.bytes.slice(i * LINK_BYTES, (i + 1) * LINK_BYTES));
   }
 }
+
+/** @param {Bytes} root @param {Bytes} before @param {number} kind @param {number} epoch @param {Bytes} next */
+const statement = async (root, before, kind, epoch, next) =>
+  lengthPrefixed(LABEL, root, await sha256(before), new Uint8Array([kind]), be32(epoch), next);

@@ -1,9 +1,9 @@
 /**
  * Why a sealed object was refused. The identifiers are shared with every other client and with the test vectors.
  *
- * @typedef {"bad-base64" | "unknown-version" | "bad-length" | "wrong-epoch" | "epochs-differ" | "key-does-not-open" | "does-not-open"
- *   | "bad-padding" | "bad-signature" | "bad-json" | "bad-field" | "bad-name" | "bad-kind" | "bad-chain" | "not-for-me" | "bad-link"
- *   | "bad-certificate" | "bad-key"} SealedErrorId
+ * @typedef {"bad-base64" | "unknown-version" | "bad-length" | "wrong-epoch" | "hand-does-not-open" | "does-not-open" | "bad-padding"
+ *   | "bad-signature" | "bad-json" | "bad-field" | "bad-name" | "bad-kind" | "bad-chain" | "not-for-me" | "bad-link" | "bad-certificate"
+ *   | "bad-key"} SealedErrorId
  */
 
 /** The refusal of a sealed object. It repeats nothing of the object. */

@@ -1,15 +1,13 @@
 /**
- * The keys of one membership: RSA to be written to, Ed25519 to sign with. Made fresh for a room; the private halves never leave WebCrypto.
+ * The signing key of one membership, made fresh for a room; its private half never leaves WebCrypto. And checking the signatures of others, strictly:
+ * what libraries judge differently is refused before one of them is asked.
  */
-import { sha256, toBase64 } from "./bytes.js";
+import { toBase64 } from "./bytes.js";
 import { SealedError } from "./error.js";
 import { fingerprintOf } from "./fingerprint.js";
-import { pkcs1FromSpki, pkcs1Pem, spkiFromPkcs1 } from "./public-key.js";
 
 /** @typedef {import("./bytes.js").Bytes} Bytes */
 
-const RSA = { name: "RSA-OAEP", hash: "SHA-256" };
-const RSA_BITS = 3072;
 /** Bytes of an Ed25519 signature and public key (RFC 8032). */
 export const SIGNATURE_BYTES = 64;
 export const KEY_BYTES = 32;
@@ -18,88 +16,54 @@ export const KEY_BYTES = 32;
 export async function isSupported() {
   try {
     await crypto.subtle.generateKey("Ed25519", false, ["sign", "verify"]);
+    await crypto.subtle.generateKey("X25519", false, ["deriveBits"]);
     return true;
   } catch {
     return false;
   }
 }
 
-/** The private keys of one membership. */
+/** The private key of one membership. */
 export class Identity {
   /**
-   * @param {CryptoKey} decrypting
    * @param {CryptoKey} signing
-   * @param {Bytes} pkcs1 the public RSA key
    * @param {Bytes} key the public Ed25519 key
    * @param {string} fingerprint
    */
-  constructor(decrypting, signing, pkcs1, key, fingerprint) {
-    this.decrypting = decrypting;
+  constructor(signing, key, fingerprint) {
     this.signing = signing;
-    /** The public RSA key, PKCS#1 DER. */
-    this.pkcs1 = pkcs1;
     /** The public Ed25519 key. */
     this.key = key;
     this.fingerprint = fingerprint;
   }
 
-  /** Makes fresh keys, which cannot be exported. */
+  /** Makes a fresh key, which cannot be exported. */
   static async generate() {
-    const usage = { ...RSA, modulusLength: RSA_BITS, publicExponent: new Uint8Array([1, 0, 1]) };
-    const [rsa, ed] = await Promise.all([
-      crypto.subtle.generateKey(usage, false, ["encrypt", "decrypt"]),
-      /** @type {Promise<CryptoKeyPair>} */ (crypto.subtle.generateKey("Ed25519", false, ["sign", "verify"])),
-    ]);
-    const spki = new Uint8Array(await crypto.subtle.exportKey("spki", rsa.publicKey));
-    const key = new Uint8Array(await crypto.subtle.exportKey("raw", ed.publicKey));
-    return Identity.of(rsa.privateKey, ed.privateKey, pkcs1FromSpki(spki), key);
+    const pair = /** @type {CryptoKeyPair} */ (await crypto.subtle.generateKey("Ed25519", false, ["sign", "verify"]));
+    const key = new Uint8Array(await crypto.subtle.exportKey("raw", pair.publicKey));
+    return new Identity(pair.privateKey, key, await fingerprintOf(key));
   }
 
   /**
-   * Takes given keys: both as PKCS#8, and their public halves.
+   * Takes a given key: its private half as PKCS#8, and its public half.
    *
-   * @param {{ rsaPkcs8: Bytes, ed25519Pkcs8: Bytes, pkcs1: Bytes, key: Bytes }} keys
+   * @param {Bytes} pkcs8
+   * @param {Bytes} key
    */
-  static async fromPkcs8({ rsaPkcs8, ed25519Pkcs8, pkcs1, key }) {
-    const decrypting = await crypto.subtle.importKey("pkcs8", rsaPkcs8, RSA, false, ["decrypt"]);
-    const signing = await crypto.subtle.importKey("pkcs8", ed25519Pkcs8, "Ed25519", false, ["sign"]);
-    return Identity.of(decrypting, signing, pkcs1, key);
-  }
-
-  /** @param {CryptoKey} decrypting @param {CryptoKey} signing @param {Bytes} pkcs1 @param {Bytes} key */
-  static async of(decrypting, signing, pkcs1, key) {
-    return new Identity(decrypting, signing, pkcs1, key, await fingerprintOf(key));
-  }
-
-  /** What the protocol calls the member's public key. */
-  get pem() {
-    return pkcs1Pem(this.pkcs1);
+  static async fromPkcs8(pkcs8, key) {
+    const signing = await crypto.subtle.importKey("pkcs8", pkcs8, "Ed25519", false, ["sign"]);
+    return new Identity(signing, key, await fingerprintOf(key));
   }
 
   /** @param {Bytes} message @returns {Promise<Bytes>} */
   async sign(message) {
     return new Uint8Array(await crypto.subtle.sign("Ed25519", this.signing, message));
   }
-
-  /**
-   * Takes a message's key out of what was sealed to this member's RSA key.
-   *
-   * @param {Bytes} sealed
-   * @returns {Promise<Bytes>}
-   */
-  async unwrap(sealed) {
-    try {
-      const opened = new Uint8Array(await crypto.subtle.decrypt({ name: "RSA-OAEP" }, this.decrypting, sealed));
-      if (opened.length === 32) return opened;
-    } catch {
-      // Whatever the reason, it is told as one.
-    }
-    throw new SealedError("key-does-not-open");
-  }
 }
 
 /**
- * Checks an Ed25519 signature.
+ * Checks an Ed25519 signature. Keys and the points in signatures must be in their only proper encoding and of large order, the scalar below the group's
+ * order.
  *
  * @param {Bytes} key 32 bytes
  * @param {Bytes} message
@@ -107,12 +71,48 @@ export class Identity {
  */
 export async function verify(key, message, signature) {
   let holds = false;
-  try {
-    holds = await crypto.subtle.verify("Ed25519", await verifyingKey(key), signature, message);
-  } catch {
-    // A key that is no point on the curve has signed nothing.
+  if (signature.length === SIGNATURE_BYTES && isProperPoint(key) && isProperPoint(signature.subarray(0, 32)) && isBelow(signature.subarray(32), ORDER)) {
+    try {
+      holds = await crypto.subtle.verify("Ed25519", await verifyingKey(key), signature, message);
+    } catch {
+      // A key that is no point on the curve has signed nothing.
+    }
   }
   if (!holds) throw new SealedError("bad-signature");
+}
+
+/** Numbers of 32 bytes, little-endian as RFC 8032 writes them. @param {string} hex */
+const number = (hex) => Uint8Array.from(hex.match(/../g) ?? [], (pair) => parseInt(pair, 16));
+/** The field's prime, 2²⁵⁵ − 19. */
+const PRIME = number("edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f");
+/** The order of the group that honest keys are in. */
+const ORDER = number("edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010");
+/** The y coordinates of the eight points of small order. */
+const SMALL = [
+  "0000000000000000000000000000000000000000000000000000000000000000",
+  "0100000000000000000000000000000000000000000000000000000000000000",
+  "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+  "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+  "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+].map(number);
+
+/** Whether an encoded point is canonical and not of small order. @param {Uint8Array} encoded */
+export function isProperPoint(encoded) {
+  if (encoded.length !== KEY_BYTES) return false;
+  const y = encoded.slice();
+  y[31] &= 0x7f;
+  return isBelow(y, PRIME) && !SMALL.some((small) => small.every((byte, i) => byte === y[i]));
+}
+
+/** Refuses a key that libraries judge differently. @param {Uint8Array} key */
+export function checkKey(key) {
+  if (!isProperPoint(key)) throw new SealedError("bad-key");
+}
+
+/** @param {Uint8Array} a @param {Uint8Array} b both little-endian, of the same size */
+function isBelow(a, b) {
+  for (let i = b.length - 1; i >= 0; i--) if (a[i] !== b[i]) return a[i] < b[i];
+  return false;
 }
 
 /** The last keys that were used: importing one costs as much as a signature. @type {Map<string, CryptoKey>} */
@@ -130,30 +130,3 @@ async function verifyingKey(key) {
   }
   return imported;
 }
-
-/**
- * Another member's RSA key, ready to be sealed to.
- *
- * @param {Bytes} pkcs1
- */
-export async function recipientKey(pkcs1) {
-  try {
-    return await crypto.subtle.importKey("spki", spkiFromPkcs1(pkcs1), RSA, false, ["encrypt"]);
-  } catch {
-    throw new SealedError("bad-key");
-  }
-}
-
-/**
- * Seals a message's key to a member: RSA-OAEP (RFC 8017, 7.1) with SHA-256 for both hashes and an empty label.
- *
- * @param {Bytes} cek
- * @param {CryptoKey} recipient
- * @returns {Promise<Bytes>}
- */
-export async function wrap(cek, recipient) {
-  return new Uint8Array(await crypto.subtle.encrypt({ name: "RSA-OAEP" }, recipient, cek));
-}
-
-/** The hash that binds a card to its member's RSA key. @param {Bytes} pkcs1 */
-export const keyHash = (pkcs1) => sha256(pkcs1);

@@ -2,16 +2,17 @@
  * Strict JSON for what members say to each other.
  *
  * A signature covers bytes, and every client must read the same out of them. So what parsers treat differently is refused, which the
- * browser's own parser does not do: a name twice in one object, lone surrogates, bytes that are not UTF-8. And `1.0` is no integer.
+ * browser's own parser does not do: a name twice in one object, lone surrogates, bytes that are not UTF-8, and every number but integers from 0 to 2⁵³−1.
  */
 import { fromBase64, fromUtf8 } from "./bytes.js";
 import { SealedError } from "./error.js";
 
-/** Stands for `null` and for numbers that nothing of ours means: with a sign, a fraction, an exponent, or beyond 2⁵³−1. */
-const OTHER = Symbol("other");
-const MAX_DEPTH = 100;
+/** `null`, which nothing of ours means. */
+const NULL = Symbol("null");
+/** How many containers may stand in one another: engines differ in how deep they read. */
+const MAX_DEPTH = 32;
 
-/** @typedef {number | string | boolean | typeof OTHER | Json[] | JsonObject} Json */
+/** @typedef {number | string | boolean | typeof NULL | Json[] | JsonObject} Json */
 
 /** An object's fields by name. */
 export class JsonObject {
@@ -42,6 +43,13 @@ export class JsonObject {
   /** @param {string} name */
   text(name) {
     return asText(this.field(name));
+  }
+
+  /** @param {string} name */
+  boolean(name) {
+    const value = this.field(name);
+    if (typeof value !== "boolean") throw new SealedError("bad-field");
+    return value;
   }
 
   /** @param {string} name */
@@ -143,7 +151,6 @@ class Parser {
 
   /** @param {number} depth @returns {Json} */
   value(depth) {
-    if (depth > MAX_DEPTH) throw new SealedError("bad-json");
     this.space();
     switch (this.text[this.at]) {
       case "{":
@@ -157,16 +164,22 @@ class Parser {
         return this.take(/(?:true|false)/y) === "true";
       case "n":
         this.take(/null/y);
-        return OTHER;
+        return NULL;
       default:
         return this.number();
     }
   }
 
+  /** Takes the first character of a container. @param {number} depth of those around it */
+  enter(depth) {
+    if (depth >= MAX_DEPTH) throw new SealedError("bad-json");
+    this.at++;
+  }
+
   number() {
-    const digits = this.take(/-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y);
-    const number = Number(digits);
-    return /^[0-9]+$/.test(digits) && Number.isSafeInteger(number) ? number : OTHER;
+    const number = Number(this.take(/(?:0|[1-9][0-9]*)(?![.eE])/y));
+    if (!Number.isSafeInteger(number)) throw new SealedError("bad-json");
+    return number;
   }
 
   string() {
@@ -179,7 +192,7 @@ class Parser {
 
   /** @param {number} depth */
   list(depth) {
-    this.at++;
+    this.enter(depth);
     /** @type {Json[]} */
     const items = [];
     if (this.skip("]")) return items;
@@ -191,7 +204,7 @@ class Parser {
 
   /** @param {number} depth */
   object(depth) {
-    this.at++;
+    this.enter(depth);
     /** @type {Map<string, Json>} */
     const fields = new Map();
     if (this.skip("}")) return new JsonObject(fields);

@@ -5,7 +5,7 @@ import { be32, concat, fromBase64, fromUtf8, lengthPrefixed, readBe32, splitLeng
 import { Certificate } from "./certificate.js";
 import { OwnerChain } from "./chain.js";
 import { SealedError } from "./error.js";
-import { KEY_BYTES } from "./identity.js";
+import { checkKey, KEY_BYTES } from "./identity.js";
 import { checkRoomName } from "./name.js";
 import { RoomSecret, SECRET_BYTES } from "./secret.js";
 
@@ -65,13 +65,15 @@ export async function parseLink(url) {
   if (secretBytes.length !== 4 + SECRET_BYTES) throw new SealedError("bad-length");
   const secret = new RoomSecret(readBe32(secretBytes), secretBytes.slice(4));
   if (root.length !== KEY_BYTES) throw new SealedError("bad-length");
+  checkKey(root);
   const certificate = new Certificate(certificateBytes);
   if (pin.length !== 0 && pin.length !== PIN_BYTES) throw new SealedError("bad-length");
   const roomId = readId(roomIdBytes);
   const joinKey = readId(joinKeyBytes);
   const roomName = readRoomName(nameBytes);
   const chain = await OwnerChain.read(root, chainBytes);
-  if (certificate.epoch !== secret.epoch || !(await certificate.isSignedBy(root, chain.owner))) throw new SealedError("bad-certificate");
+  const isLive = certificate.epoch === secret.epoch && certificate.isOfPresentOwner(chain);
+  if (!isLive || !(await certificate.isSignedIn(chain))) throw new SealedError("bad-certificate");
   return { host, port, pin: pin.length ? pin : null, roomId, joinKey, secret, roomName, certificate, chain };
 }
 

@@ -1,7 +1,7 @@
 /**
  * The secrets of a room and the symmetric cryptography under them.
  *
- * `R`, the room secret, gives `K_card` (for member cards) and, as a salt, takes part in every message key. Whoever has RSA broken still lacks it.
+ * `R`, the room secret of an epoch, gives four keys: `K_card` for cards, `N` for notes, `P` that takes part in every hand, and `A` that views hang on.
  */
 import { randomBytes, utf8 } from "./bytes.js";
 import { SealedError } from "./error.js";
@@ -13,18 +13,15 @@ export const NONCE_BYTES = 12;
 export const TAG_BYTES = 16;
 export const SECRET_BYTES = 32;
 
-const CARD_INFO = utf8("subrosa v1 card");
-const MESSAGE_INFO = utf8("subrosa v1 message");
-
-/** The room secret of one epoch. It must be in reach as bytes, since links carry it and every message key needs it as salt. */
+/** The room secret of one epoch. It must be in reach as bytes, since links carry it. */
 export class RoomSecret {
   /** @param {number} epoch @param {Bytes} bytes */
   constructor(epoch, bytes) {
     if (bytes.length !== SECRET_BYTES) throw new SealedError("bad-length");
     this.epoch = epoch;
     this.bytes = bytes;
-    /** @type {Promise<CryptoKey> | undefined} */
-    this.card = undefined;
+    /** @type {Promise<EpochKeys> | undefined} */
+    this.derived = undefined;
   }
 
   /** A fresh one. @param {number} epoch */
@@ -32,29 +29,61 @@ export class RoomSecret {
     return new RoomSecret(epoch, randomBytes(SECRET_BYTES));
   }
 
-  /** `K_card`, the key that cards of this epoch are sealed under. */
-  cardKey() {
-    this.card ??= derive(this.bytes, new Uint8Array(), CARD_INFO);
-    return this.card;
+  /** The keys of the epoch, derived once. */
+  keys() {
+    this.derived ??= EpochKeys.derive(this.epoch, this.bytes);
+    return this.derived;
   }
 
-  /** The key of one message. @param {Bytes} cek */
-  messageKey(cek) {
-    return derive(cek, this.bytes, MESSAGE_INFO);
-  }
-
-  /** Overwrites the secret. The keys made of it are the browser's to free. */
+  /** Overwrites the secret. The keys made of it are forgotten by their owner. */
   wipe() {
     this.bytes.fill(0);
-    this.card = undefined;
+    this.derived = undefined;
   }
 }
 
-/** HKDF-SHA256 (RFC 5869). @param {Bytes} ikm @param {Bytes} salt @param {Bytes} info */
-async function derive(ikm, salt, info) {
-  const from = await crypto.subtle.importKey("raw", ikm, "HKDF", false, ["deriveKey"]);
-  const how = { name: "HKDF", hash: "SHA-256", salt, info };
-  return crypto.subtle.deriveKey(how, from, { name: "AES-GCM", length: 256 }, false, ["encrypt", "decrypt"]);
+/** What hangs on the room secret of one epoch. */
+export class EpochKeys {
+  /** @param {number} epoch @param {{ card: CryptoKey, note: CryptoKey, psk: Bytes, authenticator: Bytes }} keys */
+  constructor(epoch, { card, note, psk, authenticator }) {
+    this.epoch = epoch;
+    this.card = card;
+    this.note = note;
+    this.psk = psk;
+    this.authenticator = authenticator;
+  }
+
+  /** @param {number} epoch @param {Bytes} secret */
+  static async derive(epoch, secret) {
+    const [card, note, psk, authenticator] = await Promise.all([
+      derive(secret, "subrosa v2 card", SECRET_BYTES).then(aesKey),
+      derive(secret, "subrosa v2 note", SECRET_BYTES).then(aesKey),
+      derive(secret, "subrosa v2 psk", SECRET_BYTES),
+      derive(secret, "subrosa v2 authenticator", SECRET_BYTES),
+    ]);
+    return new EpochKeys(epoch, { card, note, psk, authenticator });
+  }
+}
+
+/**
+ * HKDF-SHA256 (RFC 5869) with an empty salt.
+ *
+ * @param {Bytes} ikm
+ * @param {string} info
+ * @param {number} length in bytes
+ * @returns {Promise<Bytes>}
+ */
+export async function derive(ikm, info, length) {
+  const from = await crypto.subtle.importKey("raw", ikm, "HKDF", false, ["deriveBits"]);
+  const how = { name: "HKDF", hash: "SHA-256", salt: new Uint8Array(), info: utf8(info) };
+  return new Uint8Array(await crypto.subtle.deriveBits(how, from, length * 8));
+}
+
+/** @param {Bytes} bytes 32 of them, wiped */
+export async function aesKey(bytes) {
+  const key = await crypto.subtle.importKey("raw", bytes, "AES-GCM", false, ["encrypt", "decrypt"]);
+  bytes.fill(0);
+  return key;
 }
 
 /**

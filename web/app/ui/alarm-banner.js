@@ -25,9 +25,9 @@ export class AlarmBanner {
     this.element = h("section", { class: "alarm-banner", "aria-label": t("alarm.title"), hidden: true }, this.list, this.more, this.button);
   }
 
-  /** @param {Alarm} alarm */
-  raise(alarm) {
-    this.add(alarmText(alarm), adviceFor(alarm));
+  /** @param {Alarm} alarm @param {string} owner the present owner's name */
+  raise(alarm, owner) {
+    this.add(alarmText(alarm, owner), adviceFor(alarm));
   }
 
   /** @param {string} text @param {string} advice */

@@ -15,7 +15,7 @@
  * @property {string} usedBy the name of the member that came by it; may be empty
  */
 /** @typedef {"waiting" | "used" | "expired" | "withdrawn"} InviteState */
-/** @typedef {import("../client/index.js").Room} Room */
+/** @typedef {import("../client/room.js").Room} Room */
 
 /** See the module. */
 export class Invites {

@@ -22,7 +22,7 @@ import { startScreen } from "./start-screen.js";
 let present;
 /** A room whose screen is being loaded. @type {Room | undefined} */
 let entering;
-/** What came before the room was shown. @type {import("../client/room/machine.js").RoomEvent[]} */
+/** What came before the room was shown. @type {import("../client/room/room-events.js").RoomEvent[]} */
 let before = [];
 /** Ends the wait of a room that is over but still to be read. @type {(() => void) | undefined} */
 let stopWaiting;
@@ -62,7 +62,7 @@ const go = {
   start: (message) => show(startScreen(go, message)),
 };
 
-/** @param {import("../client/room/machine.js").Ending} ending */
+/** @param {import("../client/room/room-events.js").Ending} ending */
 function over(ending) {
   const screen = present?.screen;
   present = undefined;

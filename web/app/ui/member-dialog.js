@@ -30,7 +30,7 @@ const fingerprintView = (fingerprint) => [
   h("details", {}, h("summary", {}, t("member.groups")), groupsView(fingerprint)),
 ];
 
-/** One's own fingerprint. @param {import("../client/index.js").Room} room */
+/** One's own fingerprint. @param {import("../client/room.js").Room} room */
 export function openMe(room) {
   openDialog(t("menu.me"), () => [
     h("p", { class: "hint" }, t("member.mine")),
@@ -40,7 +40,7 @@ export function openMe(room) {
 }
 
 /**
- * @param {import("../client/index.js").Room} room
+ * @param {import("../client/room.js").Room} room
  * @param {string} fingerprint
  * @param {{ changed: () => void, tell: (fingerprint: string, name: string) => void, problem: (text: string) => void }} act
  */

@@ -19,7 +19,7 @@ const SHOWN = 100;
 /** See the module. */
 export class MembersPanel {
   /**
-   * @param {import("../client/index.js").Room} room
+   * @param {import("../client/room.js").Room} room
    * @param {{ openMember: (fingerprint: string) => void, openMe: () => void, invite: () => void }} act
    */
   constructor(room, act) {

@@ -5,13 +5,13 @@ import { announce } from "./announce.js";
 import { explain } from "./errors.js";
 import { listOf, t } from "./i18n.js";
 
-/** @typedef {import("../client/room/machine.js").RoomEvent} RoomEvent */
+/** @typedef {import("../client/room/room-events.js").RoomEvent} RoomEvent */
 /** @typedef {import("./message-view.js").Message} Message */
 
 /** See the module. */
 export class OwnMessages {
   /**
-   * @param {import("../client/index.js").Room} room
+   * @param {import("../client/room.js").Room} room
    * @param {import("./timeline.js").Timeline} timeline
    * @param {{ nameOf: (member: string) => string, problem: (text: string) => void }} act
    */

@@ -3,14 +3,14 @@
  */
 import { canNotify, setNotifying, setSounding, settings, showNameInTitle } from "./attention.js";
 import { openDialog } from "./dialog.js";
-import { field, h, newId } from "./dom.js";
+import { field, h, isolated, newId } from "./dom.js";
 import { explain } from "./errors.js";
 import { t } from "./i18n.js";
 import { icon } from "./icons.js";
 import { themeChoice } from "./looks.js";
 import { openMe } from "./member-dialog.js";
 
-/** @typedef {import("../client/index.js").Room} Room */
+/** @typedef {import("../client/room.js").Room} Room */
 
 /** @param {Room} room @param {{ panic: () => void, problem: (text: string) => void, leaving: () => void }} about */
 export function openMenu(room, about) {
@@ -26,12 +26,27 @@ export function openMenu(room, about) {
         check(t("menu.sound"), sounds, (box) => setSounding(box.checked)),
         check(t("menu.roomTitle"), showsName, (box) => showNameInTitle(box.checked), t("menu.roomTitleHint")),
         field(t("look.theme"), themeChoice()),
+        room.mayTakeOffice &&
+          h("button", { type: "button", onclick: () => (close(), openOffice(room, t("office.title"), about.problem)) }, icon("shield"), t("office.take")),
         h("button", { type: "button", onclick: () => (close(), openLeave(room, about)) }, icon("leave"), t("room.leave")),
         h("button", { type: "button", class: "danger", onclick: about.panic }, icon("close"), t("menu.panic")),
         h("p", { class: "hint" }, hasKeyboard ? t("menu.panicHint") : t("menu.panicHintTouch")),
       ),
     ];
   });
+}
+
+/** Asks the heir of an owner that is gone whether to take over. @param {Room} room @param {string} words what the server says @param {(problem: string) => void} problem */
+export function openOffice(room, words, problem) {
+  openDialog(t("office.title"), (close) => [
+    h("p", {}, ...isolated(words)),
+    h(
+      "div",
+      { class: "actions stacked" },
+      h("button", { type: "button", autofocus: true, onclick: close }, t("office.wait")),
+      h("button", { type: "button", onclick: () => (close(), room.takeOffice().catch((error) => problem(explain(error)))) }, t("office.take")),
+    ),
+  ]);
 }
 
 /** @param {string} label @param {boolean} checked @param {(box: HTMLInputElement) => void} onchange @param {string} [hint] */

@@ -13,15 +13,16 @@ import { openInvite } from "./invite-dialog.js";
 import { Invites } from "./invites.js";
 import { openMe, openMember } from "./member-dialog.js";
 import { MembersPanel } from "./members-panel.js";
+import { newsOf } from "./news.js";
 import { OwnMessages } from "./own-messages.js";
-import { openLeave, openMenu } from "./room-menu.js";
+import { openLeave, openMenu, openOffice } from "./room-menu.js";
 import { RoomStatus } from "./room-status.js";
 import { SearchBar } from "./search-bar.js";
 import { Timeline } from "./timeline.js";
 import { welcome } from "./welcome.js";
 
-/** @typedef {import("../client/index.js").Room} Room */
-/** @typedef {import("../client/room/machine.js").RoomEvent} RoomEvent */
+/** @typedef {import("../client/room.js").Room} Room */
+/** @typedef {import("../client/room/room-events.js").RoomEvent} RoomEvent */
 
 /** See the module. */
 export class RoomScreen {
@@ -141,7 +142,7 @@ export class RoomScreen {
       case "not-here-yet":
         return timeline.coming(t("event.notHereYet"));
       case "owner-changed":
-        timeline.note(event.owner === this.room.fingerprint ? t("event.ownerMe") : phrase("event.owner", { name: this.nameOf(event.owner) }));
+        timeline.note(this.newOwner(event.owner, event.right));
         return this.peopleChanged();
       case "hand-over-failed":
         timeline.note(phrase("event.handOverFailed", { name: this.nameOf(event.to) }));
@@ -156,14 +157,26 @@ export class RoomScreen {
       case "gap":
         return this.warn(t("event.gap"), t("advice.messages"));
       case "alarm": {
-        const text = alarmText(event.alarm);
-        timeline.warn(text);
-        this.alarms.raise(event.alarm);
+        const owner = this.nameOf(this.room.owner);
+        timeline.warn(alarmText(event.alarm, owner));
+        this.alarms.raise(event.alarm, owner);
         return somethingHappened("alarm");
       }
-      default:
+      default: {
+        const news = newsOf(event, this.room.fingerprint, (member) => this.nameOf(member), this.nameOf(this.room.owner));
+        if (event.type === "owner-gone" && this.room.mayTakeOffice && news) openOffice(this.room, news.text, this.about.problem);
+        if (news?.warns) return this.warn(news.text, t("advice.messages"));
+        if (news) timeline.note(news.text);
         return undefined;
+      }
     }
+  }
+
+  /** @param {string} owner @param {"hand-over" | "heir"} right */
+  newOwner(owner, right) {
+    const name = this.nameOf(owner);
+    if (owner === this.room.fingerprint) return t("event.ownerMe");
+    return right === "heir" ? phrase("event.ownerHeir", { name }) : phrase("event.owner", { name });
   }
 
   /** @param {string} text @param {string} advice */
@@ -196,9 +209,9 @@ export class RoomScreen {
   }
 
   /** @param {Extract<RoomEvent, { type: "message" }>} event */
-  heard({ from, text, at, private: isPrivate }) {
+  heard({ from, text, at, private: isPrivate, early }) {
     const name = this.nameOf(from);
-    const only = isPrivate ? t("room.private") : "";
+    const only = [isPrivate && t("room.private"), early && t("room.early")].filter(Boolean).join(", ");
     const verified = this.room.member(from)?.verified ?? false;
     this.dropHint();
     this.timeline.say({ name, fingerprint: from, verified, text, written: at, mine: false, only });

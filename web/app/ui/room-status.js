@@ -11,7 +11,7 @@ const LONGEST_TIMER_MS = 2_000_000_000;
 
 /** See the module. */
 export class RoomStatus {
-  /** @param {import("../client/index.js").Room} room @param {(text: string) => void} note */
+  /** @param {import("../client/room.js").Room} room @param {(text: string) => void} note */
   constructor(room, note) {
     this.room = room;
     this.state = h("span", { class: "status-line", role: "status" }, t("room.live"));

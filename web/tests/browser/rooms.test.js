@@ -169,7 +169,7 @@ test("private words reach one, a removed member reads nothing more, and the room
   await openMember(alice, "Bob").then((dialog) => dialog.getByRole("button", { name: "Make owner" }).click());
   await alice.getByRole("button", { name: "Make owner" }).click();
   await reads(bob, "You own the room now.");
-  await reads(alice, "Bob owns the room now.");
+  await reads(alice, "Bob owns the room now: it was handed over.");
   const dave = await chromium.person();
   await join(dave, await linkOf(bob), "Dave");
   await say(dave, "by bob's invite");
@@ -180,7 +180,7 @@ test("private words reach one, a removed member reads nothing more, and the room
   await bob.getByRole("dialog").getByRole("button", { name: "Leave" }).click();
   await sees(bob, "You have left, and this page has forgotten the room.");
   await reads(alice, "You own the room now.");
-  await reads(dave, "Alice owns the room now.");
+  await reads(dave, "Alice owns the room now: it was handed over.");
   await say(dave, "still here");
   await reads(alice, "still here");
   for (const page of [alice, dave]) assert.equal(await page.locator(".log .alarm").count(), 0);

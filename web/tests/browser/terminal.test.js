@@ -75,7 +75,7 @@ test("the terminal joins a browser's room, is told privately, and removes the br
   await alice.getByText("only for you").waitFor();
   await openMember(alice, "bob").then((opened) => opened.getByRole("button", { name: "Make owner" }).click());
   await alice.getByRole("button", { name: "Make owner" }).click();
-  await reads(alice, "bob owns the room now.");
+  await reads(alice, "bob owns the room now: it was handed over.");
   bob.say("/remove Alice");
   await sees(alice, "You were removed from the room.");
 });

@@ -1,38 +1,39 @@
 /**
  * Who is let in: judging the members that the relay lists by their cards, and never by the relay's word.
  */
-import { equal, peekEpoch, toBase64 } from "../../sealed/bytes.js";
+import { equal, peekEpoch } from "../../sealed/bytes.js";
 import { openCard } from "../../sealed/card.js";
 import { refusalId } from "../../sealed/error.js";
-import { recipientKey } from "../../sealed/identity.js";
-import { pkcs1FromPem } from "../../sealed/public-key.js";
 import { stranger } from "./alarms.js";
+import { lackSecret } from "./healing.js";
 import { Counter, whoIs } from "./members.js";
-import { placeOf, refuseEpoch } from "./rekey.js";
+import { failedToOpen } from "./receive.js";
 
 /** @typedef {import("./machine.js").Machine} Machine */
 /** @typedef {import("./alarms.js").Alarm} Alarm */
 /** @typedef {import("./alarms.js").AlarmKind} AlarmKind */
+/** @typedef {import("./members.js").Member} Member */
 /** @typedef {import("../../protocol/events.js").Listed} Listed */
+/** @typedef {import("../../sealed/card.js").Card} Card */
 
-/** For how long after its expiry an invite is still good, in seconds: clocks differ, and joining takes time. */
+/** For how long after its expiry an invite is still good, in seconds: joining takes time. */
 const EXPIRY_GRACE_S = 600;
 
-/** Someone whose card holds. @typedef {{ userId: string, card: import("../../sealed/card.js").Card, pkcs1: string, recipient: CryptoKey }} Candidate */
+/** Someone whose card holds. @typedef {{ userId: string, card: Card, sealed: string }} Candidate */
 /** @typedef {{ accept: Candidate } | { refuse: Alarm } | "not-here-yet" | "newer"} Verdict */
 
-/** The list that comes with one's own entry. @param {Machine} room @param {string} ownerId @param {Listed[]} listed @param {number} now */
-export async function enter(room, ownerId, listed, now) {
+/** The list that comes with one's own entry. @param {Machine} room @param {string} ownerId @param {Listed[]} listed */
+export async function enter(room, ownerId, listed) {
   const ids = new Set([room.userId]);
   /** @type {Candidate[]} */
   const candidates = [];
   // Most of the time goes into opening cards, which the browser does beside each other.
-  const verdicts = await Promise.all(listed.map((one) => judge(room, one, false, now)));
+  const verdicts = await Promise.all(listed.map((one) => judge(room, one, false)));
   for (const [i, one] of listed.entries()) {
     const verdict = verdicts[i];
     if (ids.has(one.userId)) room.alarm({ kind: "user-id-twice", who: stranger(one.userId) });
     else if (typeof verdict === "object" && "accept" in verdict) candidates.push(verdict.accept);
-    else turnAway(room, one.userId, verdict, false, now);
+    else turnAway(room, one.userId, verdict);
     ids.add(one.userId);
   }
   // Nobody can tell which of two users of one invite was first if both were there before: neither is let in.
@@ -55,114 +56,138 @@ export async function enter(room, ownerId, listed, now) {
     }
   }
   room.event({ type: "entered" });
-  await room.nameOwner(ownerId, now);
+  await room.nameOwner(ownerId);
 }
 
-/** Somebody joins. @param {Machine} room @param {Listed} listed @param {number} now */
-export async function joinLive(room, listed, now) {
-  const member = room.members.byUserId(listed.userId);
-  if (listed.userId === room.userId) {
-    room.alarm({ kind: "user-id-twice", who: stranger(listed.userId) });
-  } else if (member) {
-    room.alarm({ kind: sameKey(member, listed) ? "fingerprint-twice" : "user-id-twice", who: whoIs(member) });
-  } else {
-    room.members.dropped.delete(listed.userId);
-    const verdict = await judge(room, listed, true, now);
-    if (typeof verdict === "object" && "accept" in verdict) return accept(room, verdict.accept, true);
-    turnAway(room, listed.userId, verdict, true, now);
-    // Judged as soon as the secret is here, by the epoch that it came in.
-    if (verdict === "newer") room.held.holdNewer(stranger(listed.userId), { type: "user-joined", user: listed }, now);
+/** Somebody joins. Only a card of the present epoch, seen at once, is judged as strictly as that allows. @param {Machine} room @param {Listed} listed */
+export async function joinLive(room, listed) {
+  const { members } = room;
+  const member = members.byUserId(listed.userId);
+  if (listed.userId === room.userId) return room.alarm({ kind: "user-id-twice", who: stranger(listed.userId) });
+  if (member) {
+    const same = listed.card === member.card;
+    return room.alarm({ kind: same ? "fingerprint-twice" : "user-id-twice", who: whoIs(member) });
   }
+  members.dropped.delete(listed.userId);
+  if (!room.connected) {
+    members.notHere.add(listed.userId);
+    return room.listing.want(room.time);
+  }
+  const verdict = await judge(room, listed, true);
+  if (typeof verdict === "object" && "accept" in verdict) return accept(room, verdict.accept, true);
+  return turnAway(room, listed.userId, verdict);
 }
 
 /**
  * Who is in the room after an absence: the others have left, and who joined is judged as in a list.
  *
- * @param {Machine} room @param {{ ownerId: string, users: Listed[], here: string[] }} list @param {number} now
+ * @param {Machine} room @param {{ ownerId: string, users: Listed[], here: string[] }} list
  */
-export async function caughtUp(room, { ownerId, users, here }, now) {
+export async function caughtUp(room, { ownerId, users, here }) {
   const { members } = room;
   const present = new Set([...here, ...users.map((listed) => listed.userId)]);
-  for (const userId of [...members.byId.keys(), ...members.notHere.keys(), ...members.refused]) {
-    if (!present.has(userId)) room.left(userId, "left");
+  for (const userId of [...members.byId.keys(), ...members.notHere, ...members.refused]) {
+    if (!present.has(userId)) await room.left(userId, "left");
   }
   for (const listed of users) {
-    const member = members.byUserId(listed.userId);
-    if (listed.userId === room.userId) room.alarm({ kind: "user-id-twice", who: stranger(listed.userId) });
-    else if (member) {
-      if (!sameKey(member, listed)) room.alarm({ kind: "key-swapped", who: whoIs(member) });
-    } else if (!members.refused.has(listed.userId) && !members.dropped.has(listed.userId)) {
-      const verdict = await judge(room, listed, false, now);
+    const { userId } = listed;
+    const member = members.byUserId(userId);
+    if (userId === room.userId) room.alarm({ kind: "user-id-twice", who: stranger(userId) });
+    else if (member) await compareCard(room, member, listed);
+    else if (!members.refused.has(userId) && !members.dropped.has(userId)) {
+      const verdict = await judge(room, listed, false);
       if (typeof verdict === "object" && "accept" in verdict) accept(room, verdict.accept, false);
-      else turnAway(room, listed.userId, verdict, false, now);
+      else turnAway(room, userId, verdict);
     }
   }
-  if (ownerId !== room.relayOwner) await room.nameOwner(ownerId, now);
+  if (ownerId !== room.relayOwner) await room.nameOwner(ownerId);
 }
 
-/** The answer to `list-members`: lets in those whose cards have become readable, and compares the others. @param {Machine} room @param {Listed[]} all @param {number} now */
-export async function reconcile(room, all, now) {
-  const { members, held } = room;
+/** The answer to `list-members`: lets in those whose cards have become readable, and compares the others. @param {Machine} room @param {Listed[]} all */
+export async function reconcile(room, all) {
+  const { members } = room;
   for (const listed of all) {
     const { userId } = listed;
     if (userId === room.userId || members.dropped.has(userId)) continue;
     const member = members.byUserId(userId);
     if (member) {
-      const place = placeOfCard(room, listed);
-      if (!sameKey(member, listed)) room.alarm({ kind: "key-swapped", who: whoIs(member) });
-      else if (place === "next") held.expectNewer(whoIs(member), now);
-      else if (typeof place === "object") refuseEpoch(room, whoIs(member), place.beyond);
-      else if (await isOtherCard(room, listed, member.fingerprint)) room.alarm({ kind: "card-swapped", who: whoIs(member) });
+      await compareCard(room, member, listed);
     } else if (members.notHere.has(userId)) {
-      const live = members.notHere.get(userId) ?? false;
-      const verdict = await judge(room, listed, live, now);
-      if (typeof verdict === "object" && "accept" in verdict) accept(room, verdict.accept, live);
-      else turnAway(room, userId, verdict, live, now);
+      const verdict = await judge(room, listed, false);
+      if (typeof verdict === "object" && "accept" in verdict) accept(room, verdict.accept, false);
+      else turnAway(room, userId, verdict);
     } else if (!members.refused.has(userId)) {
       refuse(room, { kind: "unannounced", who: stranger(userId) }, userId);
     }
   }
 }
 
-/** @param {Machine} room @param {Listed} listed @param {boolean} live @param {number} now @returns {Promise<Verdict>} */
-async function judge(room, listed, live, now) {
-  const opened = await open(room, listed, live);
+/** The card of an accepted member, as the relay shows it now: it brings its newest leaf. @param {Machine} room @param {Member} member @param {Listed} listed */
+async function compareCard(room, member, listed) {
+  if (listed.card === null || listed.card === member.card) return;
+  const present = room.epochs.current.epoch;
+  try {
+    const epoch = peekEpoch(listed.card);
+    if (epoch > present) return claimsNewer(room, whoIs(member));
+    if (epoch < present) return;
+    const card = await openCard(listed.card, room.chain.root, room.epochs.current);
+    if (card.fingerprint !== member.fingerprint) return room.alarm({ kind: "identity-swapped", who: whoIs(member) });
+    member.card = listed.card;
+    member.epoch = Math.max(member.epoch, present);
+    room.failing.delete(member.fingerprint);
+    const { leaf } = card;
+    if (leaf.generation > member.leaf.generation) member.leaf = leaf;
+    else if (leaf.generation === member.leaf.generation && !equal(leaf.publicKey, member.leaf.publicKey)) {
+      room.alarm({ kind: "leaf-swapped", who: whoIs(member) });
+    }
+  } catch (error) {
+    refusalId(error);
+    failedToOpen(room, member, present);
+  }
+}
+
+/** Somebody shows a newer epoch than one's own. @param {Machine} room @param {import("./alarms.js").Who} who */
+function claimsNewer(room, who) {
+  if (!room.isOwner) {
+    room.held.expectNewer(who, room.time);
+    return lackSecret(room);
+  }
+  if (room.held.tellOf(who.userId)) room.alarm({ kind: "secret-never-issued", who });
+}
+
+/** @param {Machine} room @param {Listed} listed @param {boolean} live @returns {Promise<Verdict>} */
+async function judge(room, listed, live) {
+  const opened = await open(room, listed);
   if (typeof opened !== "object" || !("accept" in opened)) return opened;
   const { accept: candidate } = opened;
   const known = objectionToFingerprint(room, candidate.card.fingerprint);
   if (known) return { refuse: { kind: known, who: whoWouldBe(candidate) } };
-  const kind = await objectionToInvite(room, candidate, live, now);
+  const kind = await objectionToInvite(room, candidate.card, live);
   if (!kind) return opened;
   room.members.refusedPrints.add(candidate.card.fingerprint);
   return { refuse: { kind, who: whoWouldBe(candidate) } };
 }
 
-/** @param {Machine} room @param {Listed} listed @param {boolean} live @returns {Promise<Verdict>} */
-async function open(room, listed, live) {
+/** @param {Machine} room @param {Listed} listed @returns {Promise<Verdict>} */
+async function open(room, { userId, card: sealed }) {
   /** @param {AlarmKind} kind */
-  const refused = (kind) => ({ refuse: { kind, who: stranger(listed.userId) } });
-  if (listed.card === null) return refused("no-card");
-  let pkcs1, recipient;
-  try {
-    pkcs1 = pkcs1FromPem(listed.publicKeyPem);
-    recipient = await recipientKey(pkcs1);
-  } catch (error) {
-    refusalId(error);
-    return refused("bad-public-key");
-  }
+  const refused = (kind) => ({ refuse: { kind, who: stranger(userId) } });
+  if (sealed === null) return refused("no-card");
   const secret = room.epochs.current;
   try {
-    const place = placeOf(room, peekEpoch(listed.card));
-    if (place === "next") return "newer";
-    if (place === "past") return live ? refused("card-outdated") : "not-here-yet";
-    if (place !== "present") return refused(place.beyond);
-    const card = await openCard(listed.card, pkcs1, room.chain.root, secret);
-    return { accept: { userId: listed.userId, card, pkcs1: toBase64(pkcs1), recipient } };
+    const epoch = peekEpoch(sealed);
+    if (epoch > secret.epoch) return "newer";
+    if (epoch < secret.epoch) return "not-here-yet";
+    return { accept: { userId, card: await openCard(sealed, room.chain.root, secret), sealed } };
   } catch (error) {
-    const id = refusalId(error);
-    if (id === "unknown-version") return refused("card-of-unknown-version");
-    const forged = ["bad-signature", "bad-json", "bad-field", "bad-name", "bad-kind"].includes(id);
-    return refused(forged ? "card-forged" : "card-does-not-open");
+    switch (refusalId(error)) {
+      case "unknown-version":
+        return refused("card-of-unknown-version");
+      case "bad-signature":
+        return refused("card-forged");
+      default:
+        return refused("card-does-not-open");
+    }
   }
 }
 
@@ -174,43 +199,48 @@ function objectionToFingerprint({ members, identity }, fingerprint) {
   return members.refusedPrints.has(fingerprint) ? "refused-before" : null;
 }
 
-/** What speaks against the invite of someone whose card opens. @param {Machine} room @param {Candidate} candidate @param {boolean} live @param {number} now @returns {Promise<AlarmKind | null>} */
-async function objectionToInvite(room, { card }, live, now) {
-  const { members, chain } = room;
-  const { fingerprint, invite } = card;
-  if (!invite) return equal(card.key, chain.root) && !live ? null : "no-invite";
-  const byOwner = await invite.isSignedBy(chain.root, chain.owner);
-  if (!byOwner && !(await signedByAny(invite, chain))) return "invite-forged";
-  if (live && !byOwner) return "invite-of-former-owner";
-  const { epoch } = room.epochs.current;
+/** What speaks against the invite of someone whose card opens. @param {Machine} room @param {Card} card @param {boolean} live @returns {Promise<AlarmKind | null>} */
+async function objectionToInvite(room, { key, fingerprint, invite }, live) {
+  const { members, chain, epochs } = room;
+  const { epoch } = epochs.current;
+  if (!live && members.roster?.has(fingerprint)) return null;
+  if (!invite) return equal(key, chain.root) && !live ? null : "no-invite";
+  if (!(await invite.isSignedIn(chain))) return "invite-forged";
+  const isPresent = invite.isOfPresentOwner(chain) && invite.epoch === epoch;
+  if (live && !invite.isOfPresentOwner(chain)) return "invite-of-former-owner";
   if (invite.epoch > epoch || (live && invite.epoch < epoch)) return "invite-outdated";
-  if (live && invite.expiry !== 0 && Math.floor(now / 1000) > invite.expiry + EXPIRY_GRACE_S) return "invite-expired";
+  if (!live && members.roster && !isPresent) return "not-in-roster";
+  if (live && isExpired(room, invite.expiry)) return "invite-expired";
   return members.spentByOther(invite, fingerprint) ? "invite-reused" : null;
 }
 
-/** @param {import("../../sealed/certificate.js").Certificate} invite @param {import("../../sealed/chain.js").OwnerChain} chain */
-async function signedByAny(invite, chain) {
-  for (const owner of chain.owners) if (await invite.isSignedBy(chain.root, owner)) return true;
-  return false;
+/** Whether an invite has run out by its owner's clock, as far as that is known here. @param {Machine} room @param {number} expiry in unix seconds */
+function isExpired(room, expiry) {
+  const clock = room.isOwner ? room.wall : room.ownerClock;
+  return expiry !== 0 && clock !== undefined && Math.floor(clock / 1000) > expiry + EXPIRY_GRACE_S;
 }
 
 /** @param {Machine} room @param {Candidate} candidate @param {boolean} live */
-function accept(room, { userId, card, pkcs1, recipient }, live) {
-  const { fingerprint, key, name } = card;
-  room.members.spend(card.invite, fingerprint);
-  room.replay.push(...room.held.releaseEarly(userId));
-  const counters = { room: new Counter(live ? 0 : null), private: new Counter(0), told: 0 };
-  room.members.accept({ userId, fingerprint, key, pkcs1, recipient, name, verified: false, ...counters }, room.name);
+function accept(room, { userId, card, sealed }, live) {
+  const { fingerprint, key, name, leaf } = card;
+  const { members, epochs, outbox, held, time } = room;
+  members.spend(card.invite, fingerprint);
+  room.replay.push(...held.releaseEarly(userId));
+  members.accept({
+    ...{ userId, fingerprint, key, name, leaf, card: sealed, live, since: time, epoch: epochs.current.epoch },
+    ...{ mark: 0, verified: false, toldFrom: outbox.said, told: 0, chain: undefined, lastShared: "" },
+    ...{ room: new Counter(null), private: new Counter(0) },
+  });
   room.event({ type: "member-joined", member: fingerprint, live });
 }
 
-/** @param {Machine} room @param {string} userId @param {Exclude<Verdict, { accept: Candidate }>} verdict @param {boolean} live @param {number} now */
-function turnAway(room, userId, verdict, live, now) {
+/** @param {Machine} room @param {string} userId @param {Exclude<Verdict, { accept: Candidate }>} verdict */
+function turnAway(room, userId, verdict) {
   if (typeof verdict === "object") return refuse(room, verdict.refuse, userId);
-  if (verdict === "newer") room.held.expectNewer(stranger(userId), now);
-  else room.listing.want(now);
+  if (verdict === "newer") claimsNewer(room, stranger(userId));
+  room.listing.want(room.time);
   if (!room.members.notHere.has(userId)) room.event({ type: "not-here-yet", userId });
-  room.members.notHere.set(userId, live);
+  room.members.notHere.add(userId);
 }
 
 /** @param {Machine} room @param {Alarm} alarm @param {string} userId */
@@ -218,31 +248,6 @@ function refuse(room, alarm, userId) {
   room.members.notHere.delete(userId);
   room.members.refused.add(userId);
   room.alarm(alarm);
-}
-
-/** Where the epoch of a card stands; one that cannot be read is judged elsewhere. @param {Machine} room @param {Listed} listed @returns {import("./rekey.js").Place} */
-function placeOfCard(room, listed) {
-  try {
-    return listed.card === null ? "present" : placeOf(room, peekEpoch(listed.card));
-  } catch {
-    return "present";
-  }
-}
-
-/** Whether a card of this epoch is not the member's own. @param {Machine} room @param {Listed} listed @param {string} fingerprint */
-async function isOtherCard(room, listed, fingerprint) {
-  const opened = await open(room, listed, false);
-  if (typeof opened !== "object") return false;
-  return "refuse" in opened || opened.accept.card.fingerprint !== fingerprint;
-}
-
-/** @param {import("./members.js").Member} member @param {Listed} listed */
-function sameKey(member, listed) {
-  try {
-    return toBase64(pkcs1FromPem(listed.publicKeyPem)) === member.pkcs1;
-  } catch {
-    return false;
-  }
 }
 
 /** @param {Candidate} candidate @returns {import("./alarms.js").Who} */

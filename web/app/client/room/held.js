@@ -1,16 +1,16 @@
 /**
- * What has to wait: things of the next epoch, whose secret has not come, and messages of members whose card is not readable yet.
+ * What has to wait: things of newer epochs, whose secret has not come, and messages of members whose card is not readable yet.
  *
  * The epoch in a header is anybody's word until the secret opens what stands behind it. So what waits is bounded, and by sender too, it is dropped
  * after a while, and the user is told of whoever it is from: nobody else may suffer by it.
  */
 
-/** @typedef {import("./machine.js").Fact} Fact */
+/** @typedef {import("./room-events.js").Fact} Fact */
 /** @typedef {import("./alarms.js").Who} Who */
 
-/** After this long without the new secret the user is warned, in milliseconds. */
-const WARN_MS = 10_000;
-/** After this long what waits is dropped, in milliseconds. */
+/** After this long without the new secret the user is warned, in milliseconds of connected time. */
+const WARN_MS = 60_000;
+/** After this long what waits is dropped, in milliseconds of connected time. */
 const DROP_MS = 60_000;
 /** How much waits at most, of either kind, and how much of it from one user. What comes beyond is lost and shows as missing. */
 const MOST = { facts: 256, characters: 1 << 20 };
@@ -18,6 +18,8 @@ const MOST_OF_ONE = { facts: 64, characters: 1 << 18 };
 /** How soon the list of members is asked for again, in milliseconds; doubles each time up to the second. */
 const RELIST_MS = 1_000;
 const RELIST_LONGEST_MS = 30_000;
+/** For how long a list is new, in milliseconds. */
+const FRESH_MS = 120_000;
 
 /** Facts, each with the time at which it is given up. */
 class Waiting {
@@ -26,11 +28,11 @@ class Waiting {
     this.all = [];
   }
 
-  /** Keeps a fact about a user, if there is room for it. @param {string} userId @param {Fact} fact @param {number} now */
-  push(userId, fact, now) {
+  /** Keeps a fact about a user, if there is room for it. @param {string} userId @param {Fact} fact @param {number} time */
+  push(userId, fact, time) {
     const facts = this.all.map((held) => held.fact);
     const ofOne = facts.filter((held) => isOf(held, userId));
-    if (hasRoom(facts, fact, MOST) && hasRoom(ofOne, fact, MOST_OF_ONE)) this.all.push({ until: now + DROP_MS, fact });
+    if (hasRoom(facts, fact, MOST) && hasRoom(ofOne, fact, MOST_OF_ONE)) this.all.push({ until: time + DROP_MS, fact });
   }
 
   /** Hands out the facts that are wanted. @param {(fact: Fact) => boolean} wanted */
@@ -40,9 +42,9 @@ class Waiting {
     return taken.map(({ fact }) => fact);
   }
 
-  /** @param {number} now */
-  expire(now) {
-    this.all = this.all.filter(({ until }) => until > now);
+  /** @param {number} time */
+  expire(time) {
+    this.all = this.all.filter(({ until }) => until > time);
   }
 }
 
@@ -54,7 +56,7 @@ function hasRoom(held, more, most) {
 
 /** @param {Fact} fact */
 function size(fact) {
-  if (fact.type === "user-joined") return fact.user.publicKeyPem.length + (fact.user.card?.length ?? 0);
+  if (fact.type === "user-joined") return fact.user.card?.length ?? 0;
   return fact.type === "message" ? fact.content.length + (fact.shared?.length ?? 0) : 0;
 }
 
@@ -68,21 +70,21 @@ export class Held {
   constructor() {
     this.newer = new Waiting();
     this.early = new Waiting();
-    /** Users who claim the next epoch, and when the user is told of them. @type {Map<string, { due: number, who: Who }>} */
+    /** Users who claim a newer epoch, and when the user is told of them. @type {Map<string, { due: number, who: Who }>} */
     this.claims = new Map();
     /** Users of whom the user was told since the epoch began: once is enough. @type {Set<string>} */
     this.told = new Set();
   }
 
-  /** Something of this user claims to be of the next epoch. @param {Who} who @param {number} now */
-  expectNewer(who, now) {
-    if (!this.told.has(who.userId) && !this.claims.has(who.userId)) this.claims.set(who.userId, { due: now + WARN_MS, who });
+  /** Something of this user claims to be of a newer epoch. @param {Who} who @param {number} time */
+  expectNewer(who, time) {
+    if (!this.told.has(who.userId) && !this.claims.has(who.userId)) this.claims.set(who.userId, { due: time + WARN_MS, who });
   }
 
-  /** Keeps a fact until the next epoch, if there is room for it. @param {Who} who @param {Fact} fact @param {number} now */
-  holdNewer(who, fact, now) {
-    this.newer.push(who.userId, fact, now);
-    this.expectNewer(who, now);
+  /** Keeps a fact until the next secret comes, if there is room for it. @param {Who} who @param {Fact} fact @param {number} time */
+  holdNewer(who, fact, time) {
+    this.newer.push(who.userId, fact, time);
+    this.expectNewer(who, time);
   }
 
   /** Whether the user has not been told yet, in this epoch, that this user claims another. @param {string} userId */
@@ -93,16 +95,16 @@ export class Held {
     return isNew;
   }
 
-  /** The next epoch is here. */
+  /** A newer secret is here. */
   releaseNewer() {
     this.claims.clear();
     this.told.clear();
     return this.newer.take(() => true);
   }
 
-  /** Keeps a message until its sender's card is readable. @param {string} userId @param {Fact} fact @param {number} now */
-  holdEarly(userId, fact, now) {
-    this.early.push(userId, fact, now);
+  /** Keeps a message until its sender's card is readable. @param {string} userId @param {Fact} fact @param {number} time */
+  holdEarly(userId, fact, time) {
+    this.early.push(userId, fact, time);
   }
 
   /** The sender's card is readable. @param {string} userId */
@@ -118,11 +120,11 @@ export class Held {
     this.told.delete(userId);
   }
 
-  /** Lets time pass and says of whom the user is to be told. @param {number} now */
-  expire(now) {
-    this.early.expire(now);
-    this.newer.expire(now);
-    const due = [...this.claims.values()].filter((claim) => claim.due <= now).map(({ who }) => who);
+  /** Lets time pass and says of whom the user is to be told. @param {number} time */
+  expire(time) {
+    this.early.expire(time);
+    this.newer.expire(time);
+    const due = [...this.claims.values()].filter((claim) => claim.due <= time).map(({ who }) => who);
     for (const { userId } of due) {
       this.claims.delete(userId);
       this.told.add(userId);
@@ -139,29 +141,45 @@ export class Held {
 export class Listing {
   constructor() {
     this.asked = 0;
+    /** When the last list came, in connected time of this connection. @type {number | undefined} */
+    this.came = undefined;
     /** @type {number | undefined} */
     this.due = undefined;
     this.pause = 0;
+    /** Whether the relay refused the last one. */
+    this.failed = false;
   }
 
-  /** Somebody is not readable: ask soon, and later if it did not help. @param {number} now */
-  want(now) {
+  /** Somebody is not readable: ask soon, and later if it did not help. @param {number} time */
+  want(time) {
     if (this.due !== undefined) return;
     this.pause = Math.min(Math.max(this.pause * 2, RELIST_MS), RELIST_LONGEST_MS);
-    this.due = now + this.pause;
+    this.due = time + this.pause;
   }
 
-  /** There is reason to think that it helps now. @param {number} now */
-  wantNow(now) {
+  /** There is reason to think that it helps. @param {number} time */
+  wantNow(time) {
     this.pause = 0;
-    this.due = now;
+    this.due = time;
   }
 
-  /** Whether to ask now. @param {number} now */
-  takeDue(now) {
-    const due = this.asked === 0 && this.due !== undefined && this.due <= now;
+  /** Whether to ask time. @param {number} time */
+  takeDue(time) {
+    const due = this.asked === 0 && this.due !== undefined && this.due <= time;
     if (due) this.due = undefined;
     return due;
+  }
+
+  /** Whether the last list is new enough to hand a chain by. @param {number} time */
+  isFresh(time) {
+    return this.came !== undefined && time - this.came <= FRESH_MS;
+  }
+
+  /** The connection is gone: what was asked is asked anew. */
+  disconnected() {
+    this.came = undefined;
+    this.failed = false;
+    this.pause = 0;
   }
 
   get deadlines() {

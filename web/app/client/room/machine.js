@@ -1,80 +1,48 @@
 /**
  * One membership in a sealed room, as a state machine without I/O.
  *
- * It takes what the relay says (`handle`), how the relay answered (`answer`), what the user wants (the methods under "wishes") and the passing of time
- * (`tick`); it gives commands for the relay and events for the user. Cryptography in browsers is asynchronous, so calls return promises, and
- * whoever drives the machine makes one call after the other.
+ * It takes what the relay says (`handle`), how the relay answered (`answer`), what the user wants (see `Wishes`) and the passing of time (`tick`); it
+ * gives commands for the relay and events for the user. Cryptography in browsers is asynchronous, so calls return promises, and whoever drives the machine
+ * makes one call after the other.
  *
  * create / join → entry command → created / joined → "entered"
  * user-joined → admit → "member-joined" | alarm              nothing is sealed to whoever was not accepted
- * message → receive: who? epoch? open, verify, count → "message" | alarm
+ * message → receive: who? epoch? hand, chain, signature, count → after → believe → "message" | alarm
  * say → outbox → send-messages → sent → "sent"
  * remove → rekey: remove-member, reset-room-keys → answers → send-messages(secret), set-card → "rekeyed"
+ * away … live                                                 time stands still, nothing is sent
  *
- * Times are unix milliseconds.
+ * Waits are in connected time: milliseconds in which there was a connection and the replay was over.
  */
 import { fingerprintOf } from "../../sealed/fingerprint.js";
-import { SIGNATURE_BYTES } from "../../sealed/identity.js";
-import { bucket } from "../../sealed/padding.js";
-import { utf8 } from "../../sealed/bytes.js";
 import { viewOf } from "../../sealed/view.js";
 import { caughtUp, enter, joinLive, reconcile } from "./admit.js";
+import { releaseWaiting } from "./after.js";
+import { Lines } from "./believe.js";
+import { Epochs, Leaves } from "./epochs.js";
+import { heal, Healing } from "./healing.js";
+import { Confirmations, conversation, Heard } from "./heard.js";
 import { Held, Listing } from "./held.js";
 import { Members, shownName } from "./members.js";
 import { Outbox, packetAnswered, pump } from "./outbox.js";
-import { askForKeys, expireProof, handOverAnswered, isHandingOver, isRekeying, keyAnswered, nameOwner, Office, supplyHeirs } from "./owner.js";
+import { askForKeys, handOverAnswered, isHandingOver, keyAnswered, nameOwner, Office, ownerLeft, supplyHeirs, watchHandOver } from "./owner.js";
 import { receive } from "./receive.js";
-import { beginRekey, cardAnswered, Epochs, finishRekey, rekeyAnswered, removeLocally, setCard } from "./rekey.js";
+import { cardAnswered, finishRekey, rekeyAnswered, renewLeaf } from "./rekey.js";
+import { nextDeadline, timePassed } from "./timers.js";
 import { Views } from "./views.js";
 
 /** @typedef {import("../../protocol/events.js").Listed} Listed */
 /** @typedef {import("../../protocol/session.js").Answer} Answer */
 /** @typedef {import("./alarms.js").Alarm} Alarm */
 /** @typedef {import("./members.js").Member} Member */
+/** @typedef {import("./room-events.js").RoomEvent} RoomEvent */
+/** @typedef {import("./room-events.js").Fact} Fact */
+/** @typedef {import("./room-events.js").Ending} Ending */
 
-/**
- * Something that the relay says.
- *
- * @typedef {{ type: "created", roomId: string, userId: string }
- *   | { type: "joined", userId: string, ownerId: string, users: Listed[] }
- *   | { type: "user-joined", user: Listed }
- *   | { type: "user-left", userId: string, reason: import("../../protocol/codes.js").LeaveReason }
- *   | { type: "owner-changed", ownerId: string }
- *   | { type: "message", userId: string, content: string, shared: string | null }
- *   | { type: "members", ownerId: string, users: Listed[], here: string[] }
- *   | { type: "gap" }
- *   | { type: "closed", reason: string }} Fact
- */
-
-/**
- * Why the membership is over.
- *
- * @typedef {"left" | "removed" | "lost" | "restarted" | "refused" | "protocol" | "closed" | "owner-left" | "expired"} Ending
- */
-
-/**
- * Something for the user.
- *
- * @typedef {{ type: "entered" }
- *   | { type: "member-joined", member: string, live: boolean }
- *   | { type: "not-here-yet", userId: string }
- *   | { type: "member-left", member: string, name: string, reason: import("../../protocol/codes.js").LeaveReason }
- *   | { type: "message", from: string, text: string, at: number, private: boolean }
- *   | { type: "unsupported", from: string, name: string }
- *   | { type: "sent", id: number, held: string[] }
- *   | { type: "not-sent", id: number, reason: "alone" | "recipient-gone" | "refused" }
- *   | { type: "owner-changed", owner: string }
- *   | { type: "hand-over-failed", to: string }
- *   | { type: "rekeyed", epoch: number }
- *   | { type: "rekey-undelivered", members: string[] }
- *   | { type: "gap" }
- *   | { type: "alarm", alarm: Alarm }
- *   | { type: "ended", ending: Ending }} RoomEvent
- */
+/** The time of a call: milliseconds of a clock that only goes on, and unix milliseconds by the wall. @typedef {{ mono: number, wall: number }} Now */
 
 /**
  * @typedef {object} Settings
- * @property {number} resumeWindowMs how long a dropped member may take to return
  * @property {number} frameBytes the longest frame that the relay takes
  * @property {{ host: string, port: number, pin: import("../../sealed/bytes.js").Bytes | null }} server where links lead
  */
@@ -87,28 +55,18 @@ import { Views } from "./views.js";
  * @property {string} roomId empty in a room that is being created
  * @property {import("../../sealed/chain.js").OwnerChain} chain
  * @property {import("../../sealed/secret.js").RoomSecret} secret
+ * @property {import("../../sealed/secret.js").EpochKeys} keys
+ * @property {Leaves} leaves with the leaf of the card that one enters with
  * @property {import("../../sealed/certificate.js").Certificate} [invite]
  * @property {boolean} transfer
  * @property {Settings} settings
+ * @property {() => number} [random] from 0 to 1, for pauses; the tests choose it
  */
 
 /** Where commands and events go. @typedef {{ command: (id: number, cmd: string, data: object) => void, event: (event: RoomEvent) => void }} Sink */
 
-/** How many messages wait to be sent at most. */
-const MAX_QUEUED = 1024;
-/** What a text has around it, in bytes: the JSON of a message, and a packet with its largest recipient. */
-const AROUND_TEXT_BYTES = 512;
-const AROUND_PACKET_BYTES = 1_536;
-
-/** A wish that cannot be had. */
-export class RoomError extends Error {
-  /** @param {"not-inside" | "not-owner" | "alone" | "no-such-member" | "too-long" | "busy" | "no-key"} id */
-  constructor(id) {
-    super(id);
-    this.name = "RoomError";
-    this.id = id;
-  }
-}
+/** A member that spoke so lately will soon hand its chain on again. */
+const SPEAKER_MS = 600_000;
 
 /** See the module. */
 export class Machine {
@@ -120,253 +78,309 @@ export class Machine {
     this.roomName = start.roomName;
     this.settings = start.settings;
     this.invite = start.invite;
+    this.random = start.random ?? Math.random;
+    this.leafSpread = this.random();
     this.sink = sink;
+    // Time.
+    this.time = 0;
+    this.wall = 0;
+    /** @type {number | undefined} */
+    this.mono = undefined;
+    this.connected = true;
+    this.resyncing = false;
     // By the relay's word.
     /** @type {"entering" | "inside" | "over"} */
     this.phase = "entering";
     this.roomId = start.roomId;
     this.userId = "";
     this.relayOwner = "";
+    this.version = 1;
     // Proved by keys and signatures.
     this.chain = start.chain;
     this.owner = "";
-    this.epochs = new Epochs(start.secret);
-    this.members = new Members();
+    this.epochs = new Epochs(start.secret, start.keys);
+    this.leaves = start.leaves;
+    this.members = new Members({ name: start.name, fingerprint: start.identity.fingerprint });
     this.members.spend(start.invite, start.identity.fingerprint);
+    /** @type {import("./errands.js").Proved | undefined} */
+    this.proved = undefined;
     this.views = new Views();
     this.viewVersion = -1;
+    this.heard = new Heard();
+    this.heardPrivately = new Heard();
+    this.confirmations = new Confirmations();
+    this.lines = new Lines();
+    /** The room's settings by the owner's word: after how many seconds messages disappear, and whether there are typing and read marks. */
+    this.gone = 0;
+    this.marks = false;
+    /** When the owner was last heard, and how far its clock is from connected time, at least. @type {number | undefined} */
+    this.ownerHeard = undefined;
+    /** @type {number | undefined} */
+    this.ownerAhead = undefined;
+    this.ownerSilent = false;
     // On its way in and out.
     this.held = new Held();
     /** @type {Fact[]} */
     this.replay = [];
+    /** @type {import("./after.js").Waiting[]} */
+    this.waiting = [];
     this.listing = new Listing();
     this.outbox = new Outbox();
+    this.healing = new Healing();
     this.office = new Office();
     this.office.transfer = start.transfer;
-    this.card = { asked: 0, due: /** @type {number | undefined} */ (undefined) };
+    /** To whom one has handed the room, until that one proves it. @type {string | undefined} */
+    this.handedOver = undefined;
+    this.card = { asked: 0, due: /** @type {number | undefined} */ (undefined), leaf: 0, epoch: start.secret.epoch };
+    /** Members of whom the user was told in this epoch that they lack the secret. @type {Set<string>} */
+    this.told = new Set();
+    /** Since when nothing of a member opens. @type {Map<string, number>} */
+    this.failing = new Map();
+    /** @type {number | undefined} */
+    this.confirmDue = undefined;
+    this.confirmedAt = -Infinity;
     this.lastId = 0;
   }
 
-  /** Takes something that the relay says. @param {Fact} fact @param {number} now */
+  /** Takes something that the relay says, or that the connection does. @param {Fact} fact @param {Now} now */
   async handle(fact, now) {
     await this.letTimePass(now);
-    await this.take(fact, now);
-    await this.finish(now);
+    await this.take(fact);
+    await this.finish();
   }
 
-  /** Takes the relay's answer to a command. @param {number} id @param {Answer} answer @param {number} now */
+  /** Takes the relay's answer to a command. @param {number} id @param {Answer} answer @param {Now} now */
   async answer(id, answer, now) {
     await this.letTimePass(now);
-    if (this.phase === "inside") await this.takeAnswer(id, answer, now);
-    await this.finish(now);
+    if (this.phase === "inside") await this.takeAnswer(id, answer);
+    await this.finish();
   }
 
-  /** Lets time pass. @param {number} now */
+  /** Lets time pass. @param {Now} now */
   async tick(now) {
     await this.letTimePass(now);
-    await this.finish(now);
+    await this.finish();
   }
 
-  /** When {@link tick} has something to do; earlier calls do no harm. @returns {number | undefined} */
+  /** In how many milliseconds {@link tick} has something to do, from the last call on; earlier calls do no harm. @returns {number | undefined} */
   get nextDeadline() {
-    if (this.phase !== "inside") return undefined;
-    const { epochs, views, held, listing, outbox, office, card } = this;
-    const all = [epochs, views, held, listing, outbox].flatMap(({ deadlines }) => deadlines);
-    const more = [office.rekey?.deadline, office.proof, card.due].filter((at) => at !== undefined);
-    const first = Math.min(...all, ...more);
-    return first === Infinity ? undefined : first;
+    return nextDeadline(this);
   }
 
-  // ---- wishes ----
-
-  /** Says something to everyone, or to one member only. @param {string} text @param {string | undefined} to @param {number} now @returns {Promise<number>} what "sent" and "not-sent" name it by */
-  async say(text, to, now) {
-    this.checkInside();
-    if (to !== undefined) this.find(to);
-    else if (this.members.accepted.size === 0) throw new RoomError("alone");
-    const padded = bucket(SIGNATURE_BYTES + AROUND_TEXT_BYTES + utf8(JSON.stringify(text)).length, 0);
-    if ((padded / 3) * 4 + AROUND_PACKET_BYTES > this.settings.frameBytes) throw new RoomError("too-long");
-    if (this.outbox.queue.length >= MAX_QUEUED) throw new RoomError("busy");
-    const id = ++this.lastId;
-    this.outbox.queue.push({ errand: { type: "text", id, text }, ...(to !== undefined && { to }), at: now });
-    await this.finish(now);
-    return id;
+  /** Whether this member owns the room by the chain, and has not handed it over. */
+  get isOwner() {
+    return this.owner === this.identity.fingerprint && this.handedOver === undefined;
   }
 
-  /** Makes invites. @param {import("./owner.js").Wanted} wanted @param {number} now */
-  async inviteBy(wanted, now) {
-    this.checkOwning();
-    this.office.waiting.push(wanted);
-    await this.finish(now);
-  }
-
-  /** Removes a member and changes the room secret, so that it reads nothing from here on. @param {string} member @param {number} now */
-  async remove(member, now) {
-    this.checkOwning();
-    this.checkFree(isHandingOver(this));
-    const found = this.find(member);
-    removeLocally(this, member);
-    beginRekey(this, found, now);
-    await this.finish(now);
-  }
-
-  /** Changes the room secret: all links made so far are dead. @param {number} now */
-  async rekey(now) {
-    this.checkOwning();
-    this.checkFree(isHandingOver(this));
-    beginRekey(this, undefined, now);
-    await this.finish(now);
-  }
-
-  /** Hands the room over to a member. @param {string} to @param {number} now */
-  async handOverTo(to, now) {
-    this.checkOwning();
-    this.checkFree(isHandingOver(this) || isRekeying(this));
-    this.find(to);
-    this.outbox.queue.push({ errand: { type: "succession", handOver: true }, to, at: now });
-    await this.finish(now);
-  }
-
-  /** Notes that the user has compared a member's fingerprint, or takes it back. @param {string} member @param {boolean} verified */
-  setVerified(member, verified) {
-    this.find(member).verified = verified;
-  }
-
-  /** @param {string} member */
-  find(member) {
-    const found = this.members.get(member);
-    if (!found) throw new RoomError("no-such-member");
-    return found;
-  }
-
-  /** Whether this client can invite, remove and so on: it owns the room by the chain and by the relay's word. */
+  /** Whether this client can invite, remove and so on. */
   get governs() {
-    return this.owner === this.identity.fingerprint && this.relayOwner === this.userId;
+    return this.isOwner && !isHandingOver(this);
   }
 
-  checkInside() {
-    if (this.phase !== "inside") throw new RoomError("not-inside");
+  /** This member, as alarms name it. @returns {import("./alarms.js").Who} */
+  get self() {
+    return { userId: this.userId, fingerprint: this.identity.fingerprint, name: this.name };
   }
 
-  checkOwning() {
-    this.checkInside();
-    if (!this.governs) throw new RoomError("not-owner");
+  /** Whether messages may go out. */
+  get maySend() {
+    return this.connected && !this.resyncing;
   }
 
-  /** @param {boolean} busy with what must be finished first */
-  checkFree(busy) {
-    if (busy) throw new RoomError("busy");
+  /** Whether one will soon hand one's chain on again. */
+  get spokeLately() {
+    return this.outbox.sender !== undefined && this.time - this.outbox.spokeAt < SPEAKER_MS;
+  }
+
+  /** The owner's clock, as far as it is known here: it is not behind this. @returns {number | undefined} */
+  get ownerClock() {
+    return this.ownerAhead === undefined ? undefined : this.ownerAhead + this.time;
   }
 
   // ---- within ----
 
-  /** @param {Fact} fact @param {number} now */
-  async take(fact, now) {
+  /** @param {Fact} fact */
+  async take(fact) {
     if (this.phase === "over") return;
     if (fact.type === "closed") {
       const known = fact.reason === "owner-left" || fact.reason === "expired" ? fact.reason : "closed";
       return this.end(known);
     }
+    if ("version" in fact && fact.version !== undefined) this.version = Math.max(this.version, fact.version);
     if (this.phase === "entering") {
       if (fact.type !== "created" && fact.type !== "joined") return;
       this.phase = "inside";
       this.userId = fact.userId;
-      await this.setChain(this.chain);
-      if (fact.type === "joined") return enter(this, fact.ownerId, fact.users, now);
+      await this.setOwner(this.chain);
+      if (fact.type === "joined") return enter(this, fact.ownerId, fact.users);
       this.roomId = fact.roomId;
       this.relayOwner = fact.userId;
       return this.event({ type: "entered" });
     }
     switch (fact.type) {
       case "user-joined":
-        return joinLive(this, fact.user, now);
+        return joinLive(this, fact.user);
+      case "members":
+        return caughtUp(this, fact);
       case "user-left":
         return this.left(fact.userId, fact.reason);
       case "owner-changed":
-        return this.nameOwner(fact.ownerId, now);
-      case "members":
-        return caughtUp(this, fact, now);
+        return this.nameOwner(fact.ownerId);
       case "message":
-        return receive(this, fact, now);
+        return receive(this, fact);
       case "gap":
+        this.resyncing = true;
         return this.event({ type: "gap" });
+      case "away":
+        this.connected = false;
+        return this.listing.disconnected();
+      case "live":
+        this.connected = true;
+        this.healing.resumed(this.time);
+        if (this.resyncing || this.members.notHere.size > 0) this.listing.wantNow(this.time);
+        return undefined;
       default:
         // Entry is answered once; a repeated answer says nothing new.
         return undefined;
     }
   }
 
-  /** @param {number} id @param {Answer} answer @param {number} now */
-  async takeAnswer(id, answer, now) {
+  /** @param {number} id @param {Answer} answer */
+  async takeAnswer(id, answer) {
     const { outbox, office, card, listing, members } = this;
-    if (outbox.awaits(id)) return packetAnswered(this, id, answer, now);
-    if (office.rekey?.waiting.has(id)) return rekeyAnswered(this, id, answer, now);
-    if (card.asked === id) return cardAnswered(this, answer, now);
-    if (office.invites.has(id)) return keyAnswered(this, id, answer, now);
-    if (office.handOver?.id === id) return handOverAnswered(this, answer, now);
+    if (outbox.awaits(id)) return packetAnswered(this, id, answer);
+    if (office.rekey?.waiting.has(id)) return rekeyAnswered(this, id, answer);
+    if (card.asked === id) return cardAnswered(this, answer);
+    if (office.invites.has(id)) return keyAnswered(this, id, answer);
+    if (office.handOver?.id === id) return handOverAnswered(this, answer);
     if (listing.asked !== id) return undefined;
     listing.asked = 0;
+    this.resyncing = false;
+    listing.failed = answer.cmd !== "list-members";
     if (answer.cmd === "list-members") {
-      await reconcile(this, answer.users, now);
-      if (answer.ownerId !== this.relayOwner) await this.nameOwner(answer.ownerId, now);
+      listing.came = this.time;
+      await reconcile(this, answer.users);
+      if (answer.ownerId !== this.relayOwner) await this.nameOwner(answer.ownerId);
     }
-    if (members.notHere.size > 0) listing.want(now);
+    if (members.notHere.size > 0) listing.want(this.time);
     return undefined;
   }
 
   /** @param {string} userId @param {import("../../protocol/codes.js").LeaveReason} reason */
-  left(userId, reason) {
-    if (userId === this.userId) return this.end(reason);
+  async left(userId, reason) {
+    if (userId === this.userId) {
+      if (this.isOwner && reason === "lost") this.alarm({ kind: "treated-as-gone", who: this.self });
+      return this.end(reason);
+    }
     const { members } = this;
     this.held.forget(userId);
     for (const known of [members.notHere, members.refused, members.dropped]) known.delete(userId);
     const fingerprint = members.byUserId(userId)?.fingerprint;
     const member = fingerprint === undefined ? undefined : members.drop(fingerprint, reason === "removed");
-    if (member) this.event({ type: "member-left", member: member.fingerprint, name: shownName(member), reason });
+    if (!member) return undefined;
+    this.event({ type: "member-left", member: member.fingerprint, name: shownName(member), reason });
+    this.forget(member.fingerprint);
+    if (this.spokeLately) this.listing.wantNow(this.time);
+    return member.fingerprint === this.owner ? ownerLeft(this) : undefined;
   }
 
-  /** @param {string} ownerId @param {number} now */
-  nameOwner(ownerId, now) {
-    return nameOwner(this, ownerId, now);
+  /** Drops what is kept about somebody who is gone. @param {string} fingerprint */
+  forget(fingerprint) {
+    for (const part of [this.views, this.healing, this.confirmations, this.heard]) part.forget(fingerprint);
+    this.failing.delete(fingerprint);
+    this.waiting = this.waiting.filter(({ member }) => member !== fingerprint);
+  }
+
+  /** @param {string} ownerId */
+  nameOwner(ownerId) {
+    return nameOwner(this, ownerId);
   }
 
   /** @param {import("../../sealed/chain.js").OwnerChain} chain */
-  async setChain(chain) {
+  async setOwner(chain) {
+    const before = this.owner;
+    const link = chain.links.at(-1);
     this.chain = chain;
     this.owner = await fingerprintOf(chain.owner);
     this.viewVersion = -1;
+    this.handedOver = undefined;
+    this.ownerHeard = undefined;
+    this.ownerAhead = undefined;
+    this.office.supplied.clear();
+    this.office.proof = undefined;
+    this.office.handOver = undefined;
+    this.office.receipts = undefined;
+    if (before !== "" && link) this.event({ type: "owner-changed", owner: this.owner, right: link.kind });
   }
 
-  /** Who is in the room, by what this client has accepted. @param {number} now */
-  async updateView(now) {
+  /** The owner has said something. @param {number} at by its clock */
+  ownerSpoke(at) {
+    this.ownerHeard = this.time;
+    this.ownerAhead = Math.max(this.ownerAhead ?? -Infinity, at - this.time);
+    this.ownerSilent = false;
+  }
+
+  /** The owner sets how the room is. @param {number} gone @param {boolean} marks */
+  setSettings(gone, marks) {
+    if (gone === this.gone && marks === this.marks) return;
+    Object.assign(this, { gone, marks });
+    this.event({ type: "settings", gone, marks });
+  }
+
+  /** What a core says besides its body. @param {import("./errands.js").Errand} errand @param {import("../../sealed/body.js").Body} body @param {string | undefined} to */
+  settingsOf(errand, body, to) {
+    const vanishes = this.gone > 0 && ["text", "edit", "file"].includes(body.type);
+    const rules = this.isOwner && to === undefined && errand.type !== "rekey";
+    return { ...(vanishes && { gone: this.gone }), ...(rules && { timer: this.gone, ...(this.marks && { marks: true }) }) };
+  }
+
+  /** One's own message got its number. @param {import("./errands.js").Errand} errand @param {number} n @param {string | undefined} to */
+  spoken(errand, n, to) {
+    if (errand.type !== "say") return;
+    const author = to === undefined ? this.identity.fingerprint : conversation(this.identity.fingerprint, to);
+    if (errand.body.type === "text") this.lines.set(author, n, "text");
+    if (errand.body.type === "delete") this.lines.set(author, errand.body.n, "deleted");
+  }
+
+  /** @param {string[]} members who have confirmed nothing for too long */
+  tellSilent(members) {
+    if (members.length > 0) this.event({ type: "unconfirmed", members });
+  }
+
+  /** Who is in the room, by what this client has accepted. */
+  async updateView() {
     if (this.viewVersion === this.members.version) return;
     this.viewVersion = this.members.version;
-    const view = await viewOf(this.owner, [this.identity.fingerprint, ...this.members.accepted.keys()]);
-    this.views.change(view, now);
+    const view = await viewOf(this.owner, this.epochs.present, [this.identity.fingerprint, ...this.members.accepted.keys()]);
+    this.views.change(view, this.time);
   }
 
-  /** @param {number} now */
-  async letTimePass(now) {
-    if (this.phase !== "inside") return;
-    this.epochs.expire(now);
-    for (const alarm of this.views.expire(now)) this.alarm(alarm);
-    expireProof(this, now);
-    if (this.card.due !== undefined && this.card.due <= now) await setCard(this);
-    for (const who of this.held.expire(now)) this.alarm({ kind: "newer-secret-in-use", who });
+  /** @param {Now} now */
+  async letTimePass({ mono, wall }) {
+    if (this.connected && this.mono !== undefined) this.time += Math.max(0, mono - this.mono);
+    this.mono = mono;
+    this.wall = wall;
+    if (this.phase === "inside" && this.connected) await timePassed(this);
   }
 
-  /** Does what follows from whatever has changed. @param {number} now */
-  async finish(now) {
+  /** Does what follows from whatever has changed. */
+  async finish() {
     while (this.phase === "inside") {
-      await this.updateView(now);
-      finishRekey(this, now);
-      supplyHeirs(this, now);
-      await pump(this, now);
-      askForKeys(this);
-      if (this.listing.takeDue(now)) this.listing.asked = this.command("list-members", {});
+      await this.updateView();
+      if (this.connected) {
+        finishRekey(this);
+        supplyHeirs(this);
+        watchHandOver(this);
+        if (!this.resyncing) await heal(this);
+        await renewLeaf(this);
+        await releaseWaiting(this);
+        await pump(this);
+        askForKeys(this);
+        if (this.listing.takeDue(this.time)) this.listing.asked = this.command("list-members", {});
+      }
       const fact = this.replay.shift();
       if (!fact) break;
-      await this.take(fact, now);
+      await this.take(fact);
     }
   }
 
@@ -391,10 +405,10 @@ export class Machine {
   end(ending) {
     if (this.phase === "over") return;
     this.phase = "over";
-    this.replay = [];
-    this.outbox = new Outbox();
     this.epochs.wipe();
-    for (const wanted of [...this.office.waiting, ...this.office.invites.values()]) wanted.made(null);
+    this.outbox.wipe();
+    for (const { chain } of this.members.accepted.values()) chain?.state.fill(0);
+    this.leaves.all = [];
     this.event({ type: "ended", ending });
   }
 }

@@ -1,50 +1,60 @@
 /**
- * Messages that go out: one at a time, so that a refused one can be sent again before the next number is used.
+ * Messages that go out: one at a time, so that the fate of one is known before the next number is used.
  *
- * A message gets its number, view, epoch and recipients when its turn comes, not when it is written. It keeps number and bytes until the relay has
- * taken it for every recipient; if the relay never does, a `void` message takes the number.
+ * A message gets its number when its turn comes, not when it is written. Its core never changes; at each sending it takes the next place in the chain
+ * and a new extra. If the relay never takes it, a `void` takes the number.
  */
-import { plainToJson } from "../../sealed/plain.js";
-import { sealMessage, signPlain } from "../../sealed/message.js";
-import { RoomSecret } from "../../sealed/secret.js";
-import { adopt } from "./rekey.js";
+import { counts, KINDS } from "../../sealed/body.js";
+import { sealHand, sealPrivateKey } from "../../sealed/hand.js";
+import { sealPrivate, sealRoom } from "../../sealed/message.js";
+import { writeCore, writePlain } from "../../sealed/plain.js";
+import { randomBytes } from "../../sealed/bytes.js";
+import { SenderChain, STATE_BYTES, step } from "../../sealed/ratchet.js";
+import { saidHash } from "../../sealed/said.js";
+import { viewOf } from "../../sealed/view.js";
+import { bodyOf } from "./errands.js";
+import { conversation } from "./heard.js";
+import { rekeySent } from "./rekey.js";
 
 /** @typedef {import("./machine.js").Machine} Machine */
 /** @typedef {import("./machine.js").Answer} Answer */
-/** @typedef {import("../../sealed/plain.js").Body} Body */
+/** @typedef {import("./members.js").Member} Member */
+/** @typedef {import("./errands.js").Errand} Errand */
 
 /** How often a refused packet is sent again. */
 const MAX_TRIES = 8;
-/** The first pause before trying again, in milliseconds; doubles up to the second. */
+/** The first pause before trying again, in milliseconds of connected time; doubles up to the second. */
 const PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 15_000;
 /** What a packet has around its strings, in bytes, and around each recipient. */
 const PACKET_BYTES = 512;
 const RECIPIENT_BYTES = 48;
-
-/**
- * What is to be said.
- *
- * @typedef {{ type: "text", id: number, text: string }
- *   | { type: "rekey", removed: string[] }
- *   | { type: "succession", handOver: boolean }} Errand
- */
+/** A chain is renewed when it is as old as this, or as a second for each member. */
+const CHAIN_MS = 600_000;
+const CHAIN_MS_PER_MEMBER = 1_000;
+/** The largest generation. */
+const LAST_GENERATION = 2 ** 32 - 1;
 
 /** Something that waits for its turn; `to` is the only recipient, if private. @typedef {{ errand: Errand, to?: string, at: number }} Queued */
 
+/** One's own chain, and the members that have it, with the leaf that it was handed to. @typedef {{ epoch: number, chain: SenderChain, since: number, audience: Map<string, number> }} Sender */
+
 /**
  * @typedef {object} Flight a message under way
- * @property {Errand | { type: "void" }} kind
+ * @property {Errand} errand
  * @property {string} [to]
  * @property {number} n
  * @property {number} at
- * @property {import("../../sealed/bytes.js").Bytes} signed
- * @property {number} [epoch] a rekey goes out in the epoch that it ends, even when it is repeated
- * @property {Map<number, string[]>} waiting
+ * @property {import("../../sealed/body.js").Body} body
+ * @property {import("../../sealed/bytes.js").Bytes} core
+ * @property {string[]} recipients those who were accepted when the core was made
+ * @property {Sender} [sender] a rekey goes out in the epoch that it ends, even when it is repeated
+ * @property {Map<number, { names: string[], hands: Map<string, number>, rest: boolean }>} waiting
  * @property {string[]} again
  * @property {string[]} refused
  * @property {Set<string>} absent user ids
  * @property {Set<string>} held user ids
+ * @property {boolean} arrived whether somebody may have it
  * @property {number} tries
  * @property {number | undefined} pause
  * @property {number | undefined} retryAt
@@ -59,6 +69,11 @@ export class Outbox {
     this.flight = undefined;
     /** The number of the last room message. */
     this.said = 0;
+    /** @type {Sender | undefined} */
+    this.sender = undefined;
+    this.generation = -1;
+    /** When something last went to the room. */
+    this.spokeAt = 0;
   }
 
   get deadlines() {
@@ -70,134 +85,237 @@ export class Outbox {
     return this.flight?.waiting.has(id) ?? false;
   }
 
-  get isHandingOver() {
-    const errands = [this.flight?.kind, ...this.queue.map(({ errand }) => errand)];
-    return errands.some((errand) => errand?.type === "succession" && errand.handOver);
+  /** Whether an errand of this type waits or is under way. @param {Errand["type"]} type */
+  holds(type) {
+    return this.flight?.errand.type === type || this.queue.some(({ errand }) => errand.type === type);
   }
 
-  get rekeyIsQueued() {
-    return this.queue.some(({ errand }) => errand.type === "rekey");
+  wipe() {
+    this.sender?.chain.wipe();
+    this.sender = undefined;
+    this.queue = [];
+    this.flight = undefined;
   }
 }
 
-/** Sends what is due: the message under way again, or the next ones. @param {Machine} room @param {number} now */
-export async function pump(room, now) {
+/** Sends what is due: the message under way again, or the next ones. @param {Machine} room */
+export async function pump(room) {
   const { outbox } = room;
   const { flight } = outbox;
-  if (flight?.retryAt !== undefined && flight.retryAt <= now) {
+  if (flight?.retryAt !== undefined && flight.retryAt <= room.time) {
     flight.retryAt = undefined;
-    await transmit(room, flight, flight.again.splice(0), now);
+    await transmit(room, flight, flight.again.splice(0));
   }
-  while (!outbox.flight) {
-    const queued = outbox.queue.shift();
-    if (!queued) return;
-    await launch(room, queued, now);
+  while (!outbox.flight && room.maySend) {
+    const queued = outbox.queue[0];
+    if (!queued || isWaitingForList(room, queued)) return;
+    outbox.queue.shift();
+    await launch(room, queued);
   }
 }
 
-/** @param {Machine} room @param {Queued} queued @param {number} now */
-async function launch(room, { errand, to, at }, now) {
+/** Before a chain is handed to all, the leaves must be new. @param {Machine} room @param {Queued} queued */
+function isWaitingForList(room, { errand, to }) {
+  const { listing, members } = room;
+  if (to !== undefined || members.accepted.size === 0 || !needsChain(room, errand.type === "void") || listing.isFresh(room.time)) return false;
+  if (listing.failed) return false;
+  if (listing.asked === 0) listing.wantNow(room.time);
+  return true;
+}
+
+/** Whether one's chain is not to be used any more. @param {Machine} room @param {boolean} isVoid age alone renews no chain for a `void` */
+function needsChain({ outbox: { sender }, epochs, members, time }, isVoid) {
+  if (!sender || sender.epoch !== epochs.current.epoch || sender.chain.isUsedUp) return true;
+  if ([...sender.audience.keys()].some((member) => !members.get(member))) return true;
+  const age = Math.max(CHAIN_MS, CHAIN_MS_PER_MEMBER * members.accepted.size);
+  return !isVoid && time - sender.since >= age;
+}
+
+/** One's chain for the next room message: the present one, or a fresh one that nobody has. @param {Machine} room @param {boolean} isVoid */
+function senderFor(room, isVoid) {
+  const { outbox, epochs, time } = room;
+  if (needsChain(room, isVoid)) {
+    if (outbox.generation >= LAST_GENERATION) throw new RangeError("no generation is left");
+    outbox.sender?.chain.wipe();
+    outbox.generation += 1;
+    outbox.sender = { epoch: epochs.current.epoch, chain: new SenderChain(outbox.generation), since: time, audience: new Map() };
+  }
+  return /** @type {Sender} */ (outbox.sender);
+}
+
+/** @param {Machine} room @param {Queued} queued */
+async function launch(room, { errand, to, at }) {
   const { members, outbox } = room;
-  const heir = to === undefined ? undefined : members.get(to);
-  const recipients = to === undefined ? [...members.accepted.keys()] : heir ? [to] : [];
+  const partner = to === undefined ? undefined : members.get(to);
+  const recipients = to === undefined ? [...members.accepted.keys()] : partner ? [to] : [];
   if (recipients.length === 0) {
-    if (errand.type === "text") room.event({ type: "not-sent", id: errand.id, reason: to === undefined ? "alone" : "recipient-gone" });
-    else if (errand.type === "rekey") await adopt(room, nextSecret(room), now);
-    else if (errand.handOver && to !== undefined) room.event({ type: "hand-over-failed", to });
+    if ("id" in errand) room.event({ type: "not-sent", id: errand.id, reason: to === undefined ? "alone" : "recipient-gone" });
+    if (errand.type === "rekey") await rekeySent(room, errand);
+    if (errand.type === "hand-over" && to !== undefined) room.event({ type: "hand-over-failed", to });
     return;
   }
-  const n = 1 + (heir ? heir.told : outbox.said);
-  /** @type {Body} */
-  let body;
-  if (errand.type === "text") {
-    body = { type: "text", text: errand.text };
-  } else if (errand.type === "rekey") {
-    body = { type: "secret", secret: nextSecret(room), removed: errand.removed, chain: room.chain.bytes };
-  } else {
-    if (!heir) return;
-    const chain = await room.chain.handedTo(room.identity, heir.key);
-    body = { type: "succession", chain: chain.bytes, transfer: room.office.transfer };
-  }
-  const epoch = errand.type === "rekey" ? room.epochs.current.epoch : undefined;
-  const signed = await sign(room, { n, at, body, ...(to !== undefined && { to }) });
-  if (heir) heir.told = n;
+  const body = await bodyOf(room, errand, partner);
+  if (!body) return;
+  const last = partner ? partner.told : outbox.said;
+  const n = counts(body) ? last + 1 : last;
+  const core = writeCore({ n, at, body, ...(to !== undefined && { to }), ...room.settingsOf(errand, body, to) });
+  if (partner) partner.told = n;
   else outbox.said = n;
-  outbox.flight = {
-    ...{ kind: errand, ...(to !== undefined && { to }), n, at, signed, ...(epoch !== undefined && { epoch }) },
-    ...{ waiting: new Map(), again: [], refused: [], absent: new Set(), held: new Set() },
-    ...{ tries: 0, pause: undefined, retryAt: undefined },
+  /** @type {Flight} */
+  const flight = {
+    ...{ errand, ...(to !== undefined && { to }), n, at, body, core, recipients },
+    ...{ waiting: new Map(), again: [], refused: [], absent: new Set(), held: new Set(), arrived: false, tries: 0, pause: undefined, retryAt: undefined },
   };
-  await transmit(room, outbox.flight, recipients, now);
-  if (body.type === "secret") await adopt(room, body.secret, now);
-}
-
-/** @param {Machine} room @param {Omit<import("../../sealed/plain.js").Plain, "view">} plain */
-function sign(room, plain) {
-  return signPlain(room.identity, room.chain.root, plainToJson({ ...plain, view: room.views.current }));
-}
-
-/** @param {Machine} room */
-const nextSecret = (room) => RoomSecret.generate(room.epochs.current.epoch + 1);
-
-/** Seals a message to those recipients who are still members and hands it to the relay. @param {Machine} room @param {Flight} flight @param {string[]} recipients @param {number} now */
-async function transmit(room, flight, recipients, now) {
-  const members = recipients.flatMap((recipient) => room.members.get(recipient) ?? []);
-  const secret = room.epochs.get(flight.epoch ?? room.epochs.current.epoch);
-  if (secret && members.length > 0) {
-    const sealed = await sealMessage(flight.signed, room.chain.root, secret);
-    const contents = await Promise.all(members.map(({ recipient }) => sealed.contentFor(recipient)));
-    // One packet, or several if the relay's frames are too small for all recipients.
-    /** @type {{ to: { to_user_id: string, content: string }[], part: string[] }[]} */
-    const packets = [];
-    let size = Infinity;
-    for (const [i, { userId, fingerprint }] of members.entries()) {
-      const bytes = contents[i].length + userId.length + RECIPIENT_BYTES;
-      if (size + bytes > room.settings.frameBytes) {
-        packets.push({ to: [], part: [] });
-        size = PACKET_BYTES + sealed.shared.length;
-      }
-      size += bytes;
-      const packet = packets[packets.length - 1];
-      packet.to.push({ to_user_id: userId, content: contents[i] });
-      packet.part.push(fingerprint);
-    }
-    for (const { to, part } of packets) flight.waiting.set(room.command("send-messages", { shared: sealed.shared, to }), part);
-  } else {
-    flight.refused.push(...members.map(({ fingerprint }) => fingerprint));
+  outbox.flight = flight;
+  if (counts(body)) {
+    await remember(room, core, n, to);
+    room.spoken(errand, n, to);
   }
-  await settle(room, flight, now);
+  if (!partner && counts(body)) {
+    if (KINDS[body.type]?.confirmed) room.tellSilent(room.confirmations.said(n, recipients, room.time));
+  }
+  await transmit(room, flight, recipients);
+  if (errand.type === "rekey") await rekeySent(room, errand);
 }
 
-/** The relay has answered one packet of the message under way. @param {Machine} room @param {number} id @param {Answer} answer @param {number} now */
-export async function packetAnswered(room, id, answer, now) {
-  const { flight } = room.outbox;
-  if (!flight) return;
-  const part = flight.waiting.get(id) ?? [];
+/** Keeps the hash of what one said. @param {Machine} room @param {import("../../sealed/bytes.js").Bytes} core @param {number} n @param {string | undefined} to */
+async function remember(room, core, n, to) {
+  const self = room.identity.fingerprint;
+  const said = await saidHash(self, core);
+  if (to === undefined) room.heard.add(self, n, said);
+  else room.heardPrivately.add(conversation(self, to), n, said);
+}
+
+/** Seals a message to those recipients who are still members and hands it to the relay. @param {Machine} room @param {Flight} flight @param {string[]} names */
+async function transmit(room, flight, names) {
+  const recipients = names.flatMap((name) => room.members.get(name) ?? []);
+  if (recipients.length > 0) {
+    if (flight.to !== undefined) await transmitPrivate(room, flight, recipients[0]);
+    else await transmitRoom(room, flight, recipients, flight.tries > 0);
+  }
+  await settle(room, flight);
+}
+
+/** @param {Machine} room @param {Flight} flight @param {Member} recipient */
+async function transmitPrivate(room, flight, recipient) {
+  const { identity, epochs, chain } = room;
+  const wanted = flight.errand.type === "hand-secret" ? flight.errand.epoch : Math.min(recipient.epoch, epochs.current.epoch);
+  const keys = epochs.keys.get(wanted) ?? epochs.present;
+  const state = randomBytes(STATE_BYTES);
+  const leaf = { fingerprint: recipient.fingerprint, ...recipient.leaf };
+  const content = await sealPrivateKey(identity.fingerprint, leaf, { root: chain.root, keys, state });
+  const { keys: messageKeys } = await step(state);
+  state.fill(0);
+  const plain = writePlain(flight.core, await extraOf(room, flight), flight.errand.type === "piece" ? flight.errand.bytes : undefined);
+  const where = { root: chain.root, epoch: keys.epoch, to: recipient.fingerprint, keys: messageKeys };
+  const shared = await sealPrivate(identity, plain, where);
+  send(room, flight, { shared, to: [{ to_user_id: recipient.userId, content }] }, { names: [recipient.fingerprint], hands: new Map(), rest: false });
+}
+
+/** @param {Machine} room @param {Flight} flight @param {Member[]} recipients @param {boolean} again */
+async function transmitRoom(room, flight, recipients, again) {
+  const { identity, epochs, chain, settings } = room;
+  const sender = flight.sender ?? senderFor(room, flight.body.type === "void");
+  if (flight.errand.type === "rekey") flight.sender = sender;
+  const keys = epochs.keys.get(sender.epoch) ?? epochs.present;
+  const ticket = await sender.chain.take();
+  const place = { generation: sender.chain.generation, index: ticket.index };
+  const plain = writePlain(flight.core, await extraOf(room, flight), flight.errand.type === "piece" ? flight.errand.bytes : undefined);
+  const shared = await sealRoom(identity, plain, { root: chain.root, epoch: sender.epoch, ...place, keys: ticket.keys });
+  const needy = recipients.filter(({ fingerprint }) => !sender.audience.has(fingerprint));
+  const hands = new Map();
+  await Promise.all(
+    needy.map(async ({ fingerprint, leaf, toldFrom }) => {
+      const hand = { root: chain.root, keys, place, state: ticket.state, said: toldFrom };
+      // A member whose leaf is no key gets no hand, and says so by a note.
+      const content = await sealHand(identity, { fingerprint, ...leaf }, hand).catch(() => undefined);
+      if (content !== undefined) hands.set(fingerprint, content);
+    }),
+  );
+  ticket.state.fill(0);
+  const entries = recipients.map(({ userId, fingerprint, leaf }) => ({ userId, fingerprint, leaf, content: hands.get(fingerprint) }));
+  const named = again ? entries : entries.filter(({ content }) => content !== undefined);
+  const packets = splitUp(again || named.length > 0 ? named : [], shared.length, settings.frameBytes);
+  // One packet leaves the others to the relay; several, or a repetition, name everybody.
+  const rest = !again && packets.length <= 1;
+  const all = rest ? [named] : packets.length > 1 && !again ? splitUp(entries, shared.length, settings.frameBytes) : packets;
+  const quiet = !counts(flight.body) ? { keep: false } : {};
+  for (const part of all) {
+    const to = part.map(({ userId, content }) => ({ to_user_id: userId, ...(content !== undefined && { content }) }));
+    const given = part.filter(({ content }) => content !== undefined);
+    const names = rest ? recipients.map(({ fingerprint }) => fingerprint) : part.map(({ fingerprint }) => fingerprint);
+    const waiting = { names, hands: new Map(given.map(({ fingerprint, leaf }) => [fingerprint, leaf.generation])), rest };
+    send(room, flight, { shared, to, ...(rest && { rest: room.version }), ...quiet }, waiting);
+  }
+  room.outbox.spokeAt = room.time;
+  room.confirmDue = undefined;
+}
+
+/** @template {{ userId: string, content: string | undefined }} E @param {E[]} entries @param {number} shared @param {number} frameBytes @returns {E[][]} */
+function splitUp(entries, shared, frameBytes) {
+  /** @type {E[][]} */
+  const packets = [];
+  let size = Infinity;
+  for (const entry of entries) {
+    const bytes = (entry.content?.length ?? 0) + entry.userId.length + RECIPIENT_BYTES;
+    if (size + bytes > frameBytes) {
+      packets.push([]);
+      size = PACKET_BYTES + shared;
+    }
+    size += bytes;
+    packets[packets.length - 1].push(entry);
+  }
+  return packets;
+}
+
+/** What goes beside the core: the view, which in a rekey is the one after it, and what one has heard. @param {Machine} room @param {Flight} flight */
+async function extraOf(room, { errand }) {
+  const prepared = errand.type === "rekey" ? errand.prepared : undefined;
+  const view = prepared ? await viewOf(room.owner, await prepared.secret.keys(), prepared.members) : room.views.current;
+  return { view, after: room.heard.after(room.identity.fingerprint) };
+}
+
+/** @param {Machine} room @param {Flight} flight @param {object} data @param {{ names: string[], hands: Map<string, number>, rest: boolean }} waiting */
+function send(room, flight, data, waiting) {
+  flight.waiting.set(room.command("send-messages", data), waiting);
+}
+
+/** The relay has answered one packet of the message under way. @param {Machine} room @param {number} id @param {Answer} answer */
+export async function packetAnswered(room, id, answer) {
+  const { flight, sender } = room.outbox;
+  const packet = flight?.waiting.get(id);
+  if (!flight || !packet) return;
   flight.waiting.delete(id);
   if (answer.cmd === "sent") {
     for (const user of answer.absent) flight.absent.add(user);
     for (const user of answer.held) flight.held.add(user);
+    if (packet.names.some((name) => !answer.absent.includes(room.members.get(name)?.userId ?? ""))) flight.arrived = true;
+    const reached = new Set([...answer.reached, ...answer.held]);
+    for (const [member, leaf] of packet.hands) {
+      if (reached.has(room.members.get(member)?.userId ?? "")) (flight.sender ?? sender)?.audience.set(member, leaf);
+    }
   } else if (answer.cmd === "uncertain") {
+    flight.arrived = true;
     flight.pause ??= 0;
-    flight.again.push(...part);
+    flight.again.push(...packet.names);
   } else if (answer.cmd === "error" && answer.retry) {
     flight.pause = Math.max(flight.pause ?? 0, Math.min(PAUSE_MS * 2 ** flight.tries, LONGEST_PAUSE_MS));
-    flight.again.push(...part);
+    flight.again.push(...packet.names);
   } else if (answer.cmd === "error") {
-    flight.refused.push(...part);
+    flight.refused.push(...packet.names);
   }
-  await settle(room, flight, now);
+  await settle(room, flight);
 }
 
-/** Goes on once every packet is answered. @param {Machine} room @param {Flight} flight @param {number} now */
-async function settle(room, flight, now) {
+/** Goes on once every packet is answered. @param {Machine} room @param {Flight} flight */
+async function settle(room, flight) {
   if (flight.waiting.size > 0) return;
   if (flight.again.length > 0) {
     const pause = flight.pause ?? PAUSE_MS;
     flight.pause = undefined;
-    if (pause > 0) flight.tries += 1;
-    if (flight.tries <= MAX_TRIES) {
-      flight.retryAt = now + pause;
+    flight.tries += 1;
+    if (flight.tries <= MAX_TRIES && counts(flight.body)) {
+      flight.retryAt = room.time + pause;
       return;
     }
     flight.refused.push(...flight.again.splice(0));
@@ -205,35 +323,36 @@ async function settle(room, flight, now) {
   room.outbox.flight = undefined;
   flight.refused = flight.refused.filter((member) => room.members.get(member));
   if (flight.refused.length === 0) delivered(room, flight);
-  else await undelivered(room, flight, now);
+  else await undelivered(room, flight);
 }
 
 /** @param {Machine} room @param {Flight} flight */
-function delivered(room, { kind, to, absent, held }) {
-  if (kind.type === "text") {
+function delivered(room, { errand, to, n, absent, held }) {
+  if (errand.type === "rekey") room.epochs.answered(room.time);
+  if ("id" in errand) {
     const waiting = [...held].flatMap((user) => room.members.byUserId(user)?.fingerprint ?? []);
-    room.event({ type: "sent", id: kind.id, held: waiting });
-  } else if (kind.type === "succession" && kind.handOver && to !== undefined) {
+    room.event({ type: "sent", id: errand.id, n, held: waiting });
+  } else if (errand.type === "hand-over" && to !== undefined) {
     const heir = room.members.get(to);
-    if (heir && !absent.has(heir.userId)) {
-      room.office.handOver = { id: room.command("transfer-owner", { user_id: heir.userId }), to };
+    if (heir && !absent.has(heir.userId) && !held.has(heir.userId)) {
+      room.office.handOver = { id: room.command("transfer-owner", { user_id: heir.userId }), to, until: undefined };
     } else {
       room.event({ type: "hand-over-failed", to });
     }
   }
 }
 
-/** @param {Machine} room @param {Flight} flight @param {number} now */
-async function undelivered(room, flight, now) {
-  const { kind, to, n, at, refused } = flight;
-  if (kind.type === "text") {
-    room.event({ type: "not-sent", id: kind.id, reason: "refused" });
-    const signed = await sign(room, { n, at, body: { type: "void" }, ...(to !== undefined && { to }) });
-    room.outbox.flight = { ...flight, kind: { type: "void" }, signed, refused: [], tries: 0 };
-    await transmit(room, room.outbox.flight, refused, now);
-  } else if (kind.type === "rekey") {
-    room.event({ type: "rekey-undelivered", members: refused });
-  } else if (kind.type === "succession" && kind.handOver && to !== undefined) {
-    room.event({ type: "hand-over-failed", to });
-  }
+/** @param {Machine} room @param {Flight} flight */
+async function undelivered(room, flight) {
+  const { errand, to, n, at, refused, body } = flight;
+  if (errand.type === "rekey") return room.event({ type: "rekey-undelivered", members: refused });
+  if (errand.type === "hand-over" && to !== undefined) room.event({ type: "hand-over-failed", to });
+  if ("id" in errand) room.event({ type: "not-sent", id: errand.id, reason: "refused" });
+  // Who has the message would take another under its number for a lie.
+  if (errand.type === "void" || !counts(body) || flight.arrived) return;
+  const core = writeCore({ n, at, body: { type: "void" }, ...(to !== undefined && { to }) });
+  const emptied = { ...flight, errand: { type: /** @type {const} */ ("void") }, body: { type: /** @type {const} */ ("void") }, core };
+  room.outbox.flight = { ...emptied, refused: [], tries: 1 };
+  await remember(room, core, n, to);
+  await transmit(room, room.outbox.flight, refused);
 }

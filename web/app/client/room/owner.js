@@ -1,5 +1,5 @@
 /**
- * Owning the room: invites, heirs, handing it over, and taking it over.
+ * Owning the room: invites, heirs, handing it over, and taking it over. Who owns it is proved by the chain; the server's word alone makes nobody the owner.
  */
 import { equal, randomBytes } from "../../sealed/bytes.js";
 import { Certificate } from "../../sealed/certificate.js";
@@ -12,12 +12,19 @@ import { beginRekey } from "./rekey.js";
 
 /** @typedef {import("./machine.js").Machine} Machine */
 /** @typedef {import("./machine.js").Answer} Answer */
+/** @typedef {import("./members.js").Member} Member */
 /** @typedef {import("../../sealed/link.js").Link} Link */
 
-/** How long a new owner has to prove itself, in milliseconds. */
+/** How long a new owner has to prove itself, in milliseconds of connected time. */
 const PROOF_MS = 60_000;
+/** How long the server has to answer a hand-over. */
+const HAND_OVER_MS = 10_000;
+/** An owner that is lost so soon after it spoke may only be cut off. */
+const SOON_MS = 30_000;
 /** How many members are kept supplied with what an heir needs. */
 const HEIRS = 3;
+/** How often a member that is named without a grant passes the server's office on. */
+const MOST_PASSES = 3;
 const INVITE_ID_BYTES = 16;
 
 /**
@@ -33,43 +40,120 @@ const INVITE_ID_BYTES = 16;
 /** What belongs to the office of the owner. */
 export class Office {
   constructor() {
-    /** The chain with oneself at its end, from the present owner. @type {OwnerChain | undefined} */
-    this.grant = undefined;
+    /** Chains with oneself at their end, from the present owner, in case it is gone: by epoch. @type {Map<number, OwnerChain>} */
+    this.grants = new Map();
+    /** The same, handed over by the present owner. @type {OwnerChain | undefined} */
+    this.handed = undefined;
     /** Whether the room goes to an heir when its owner leaves. */
     this.transfer = false;
-    /** Who has been made an heir under the present chain. @type {Set<string>} */
-    this.supplied = new Set();
+    /** The newest epoch for which each member has been made an heir. @type {Map<string, number>} */
+    this.supplied = new Map();
     /** Until when the owner that the relay names must have proved itself. @type {number | undefined} */
     this.proof = undefined;
-    /** A `transfer-owner` under way. @type {{ id: number, to: string } | undefined} */
+    /** A `transfer-owner` under way. @type {{ id: number, to: string, until: number | undefined } | undefined} */
     this.handOver = undefined;
     /** A rekey under way. @type {import("./rekey.js").Rekey | undefined} */
     this.rekey = undefined;
+    /** When the owner asks next who has the new secret. @type {{ next: number, at: number } | undefined} */
+    this.receipts = undefined;
     /** Invites whose key was asked for. @type {Map<number, Wanted>} */
     this.invites = new Map();
     /** Invites that wait for a rekey to end. @type {Wanted[]} */
     this.waiting = [];
+    /** Members that the server has named as the owner. @type {Set<string>} */
+    this.named = new Set();
+    this.passes = 0;
+    /** Whether nobody knows yet that this member is the owner: its first `secret` tells. */
+    this.unknown = false;
+    /** Whether the person may take the office. */
+    this.offered = false;
+  }
+
+  /** A newer epoch ends all that was granted for those before. @param {number} epoch */
+  forgetUpTo(epoch) {
+    for (const granted of this.grants.keys()) if (granted <= epoch) this.grants.delete(granted);
+    this.handed = undefined;
+    this.offered = false;
+  }
+
+  get deadlines() {
+    return [this.rekey?.deadline, this.proof, this.handOver?.until, this.receipts?.at].filter((at) => at !== undefined);
   }
 }
 
-/** The relay names an owner, on entry or later. @param {Machine} room @param {string} ownerId @param {number} now */
-export async function nameOwner(room, ownerId, now) {
+/** The server names an owner, on entry or later. @param {Machine} room @param {string} ownerId */
+export async function nameOwner(room, ownerId) {
+  const { office, members } = room;
   room.relayOwner = ownerId;
-  room.office.proof = undefined;
-  if (namedOwnerIsProved(room)) return;
-  const isMe = ownerId === room.userId;
-  const { grant } = room.office;
-  if (!isMe) {
-    room.office.proof = now + PROOF_MS;
-  } else if (grant?.follows(room.chain)) {
-    room.office.grant = undefined;
-    await room.setChain(grant);
-    room.office.supplied.clear();
-    room.event({ type: "owner-changed", owner: room.identity.fingerprint });
-    beginRekey(room, undefined, now);
-  } else {
-    room.alarm({ kind: "ownership-imposed" });
+  office.proof = undefined;
+  office.offered = false;
+  const named = members.byUserId(ownerId);
+  if (named) office.named.add(named.fingerprint);
+  if (ownerId === room.userId) return namedMyself(room);
+  if (namedOwnerIsProved(room)) return undefined;
+  if (room.isOwner && office.handOver === undefined) return room.alarm({ kind: "treated-as-gone", who: room.self });
+  if (members.get(room.owner) || room.owner === room.identity.fingerprint) {
+    office.proof = room.time + PROOF_MS;
+    return undefined;
   }
+  return tellOfOwner(room, named?.fingerprint);
+}
+
+/** The owner by the chain has left: the server may have named another before. @param {Machine} room */
+export async function ownerLeft(room) {
+  const isNamed = room.members.byUserId(room.relayOwner) !== undefined || room.relayOwner === room.userId;
+  if (isNamed && !namedOwnerIsProved(room)) await nameOwner(room, room.relayOwner);
+}
+
+/** @param {Machine} room */
+async function namedMyself(room) {
+  const { office, members, chain } = room;
+  if (room.isOwner) return undefined;
+  if (office.handed?.linksAfter(chain)?.length === 1) {
+    const { handed } = office;
+    return begin(room, handed);
+  }
+  if (members.get(room.owner)) return room.alarm({ kind: "ownership-imposed", who: room.self });
+  if (grantNow(room)) {
+    office.offered = true;
+    return tellOfOwner(room, room.identity.fingerprint);
+  }
+  // Without a grant this member cannot own the room: somebody else may.
+  const [next] = members.longestStanding(1);
+  if (!next || office.passes >= MOST_PASSES) return room.alarm({ kind: "ownership-imposed", who: room.self });
+  office.passes += 1;
+  room.command("transfer-owner", { user_id: next.userId });
+  return undefined;
+}
+
+/** The chain by which this member may take the office now. @param {Machine} room */
+function grantNow({ office, epochs, chain }) {
+  const grant = office.grants.get(epochs.current.epoch);
+  return grant?.linksAfter(chain)?.length === 1 ? grant : undefined;
+}
+
+/** The server says that the owner is gone: people are told, and nothing happens by itself. @param {Machine} room @param {string | undefined} heir */
+function tellOfOwner(room, heir) {
+  const soon = room.ownerHeard !== undefined && room.time - room.ownerHeard < SOON_MS;
+  const silentMs = room.ownerHeard === undefined ? undefined : room.time - room.ownerHeard;
+  const name = room.members.names.get(room.owner) ?? "";
+  room.event({ type: "owner-gone", name, ...(heir !== undefined && { heir }), ...(silentMs !== undefined && { silentMs }), soon });
+}
+
+/** The person takes the office of an owner that is gone. @param {Machine} room */
+export async function takeOffice(room) {
+  const grant = grantNow(room);
+  if (!grant || !room.office.offered || room.members.get(room.owner)) return false;
+  await begin(room, grant);
+  return true;
+}
+
+/** Becomes the owner: the first act is a rekey, which shows the chain. @param {Machine} room @param {OwnerChain} chain */
+async function begin(room, chain) {
+  room.office.forgetUpTo(room.epochs.current.epoch);
+  room.office.unknown = true;
+  await room.setOwner(chain);
+  beginRekey(room);
 }
 
 /** Whether the owner that the relay names is the one that the chain names. @param {Machine} room */
@@ -78,70 +162,126 @@ function namedOwnerIsProved(room) {
   return named !== undefined && equal(named, room.chain.owner);
 }
 
-/** Warns if the owner that the relay names has not proved itself in time. @param {Machine} room @param {number} now */
-export function expireProof(room, now) {
-  if (room.office.proof === undefined || room.office.proof > now) return;
-  room.office.proof = undefined;
+/** Warns if the owner that the relay names has not proved itself in time, and withdraws a hand-over that was not answered. @param {Machine} room */
+export function expireOffice(room) {
+  const { office } = room;
+  if (office.handOver?.until !== undefined && office.handOver.until <= room.time) withdraw(room, office.handOver.to);
+  if (office.proof === undefined || office.proof > room.time) return;
+  office.proof = undefined;
   // A newcomer may have been waiting for the owner's card.
   if (namedOwnerIsProved(room)) return;
   const member = room.members.byUserId(room.relayOwner);
   room.alarm({ kind: "owner-unproven", who: member ? whoIs(member) : stranger(room.relayOwner) });
+  if (room.handedOver !== undefined) withdraw(room, room.handedOver);
+}
+
+/** A hand-over that came to nothing is undone by a rekey: its link is worth nothing in the next epoch. @param {Machine} room @param {string} to */
+function withdraw(room, to) {
+  room.office.handOver = undefined;
+  room.handedOver = undefined;
+  room.event({ type: "hand-over-failed", to });
+  beginRekey(room);
 }
 
 /**
  * A member says that this one is its heir.
  *
  * @param {Machine} room
- * @param {import("./members.js").Member} member
- * @param {Extract<import("../../sealed/plain.js").Body, { type: "succession" }>} body
- * @param {boolean} isPrivate
+ * @param {Member} member
+ * @param {Extract<import("../../sealed/body.js").Body, { type: "succession" }>} body
  */
-export async function namedHeir(room, member, { chain, transfer }, isPrivate) {
+export async function namedHeir(room, member, { chain, transfer }) {
   const grant = await OwnerChain.read(room.chain.root, chain).catch((error) => {
     if (error instanceof SealedError) return undefined;
     throw error;
   });
-  const byOwner = isPrivate && equal(member.key, room.chain.owner);
-  if (!grant || !byOwner || !grant.follows(room.chain) || !equal(grant.owner, room.identity.key)) {
+  const [link, ...more] = grant?.linksAfter(room.chain) ?? [];
+  const byOwner = equal(member.key, room.chain.owner);
+  // Its author follows an owner that this member does not: the server, not its author, may have lied.
+  if (grant && more.length > 0) return undefined;
+  if (!grant || !link || !byOwner || !equal(link.key, room.identity.key)) {
     return room.alarm({ kind: "succession-forged", who: whoIs(member) });
   }
-  room.office.grant = grant;
+  const { epoch } = room.epochs.current;
+  if (link.epoch < epoch || link.epoch > epoch + 1) return undefined;
   room.office.transfer = transfer;
-}
-
-/** Whether a change of the room secret is under way. @param {Machine} room */
-export const isRekeying = (room) => room.office.rekey !== undefined || room.outbox.rekeyIsQueued;
-
-/** Gives the longest-standing members what they need to take over. @param {Machine} room @param {number} now */
-export function supplyHeirs(room, now) {
-  const { office, outbox, members } = room;
-  if (!office.transfer || !room.governs || isRekeying(room)) return;
-  for (const heir of members.longestStanding(HEIRS)) {
-    if (office.supplied.has(heir)) continue;
-    office.supplied.add(heir);
-    outbox.queue.push({ errand: { type: "succession", handOver: false }, to: heir, at: now });
-  }
+  if (link.kind === "heir") room.office.grants.set(link.epoch, grant);
+  else if (link.epoch === epoch) room.office.handed = grant;
+  if (link.kind === "hand-over" && room.relayOwner === room.userId) return namedMyself(room);
+  return undefined;
 }
 
 /**
- * The relay has answered `transfer-owner`. If it was done, this client stops governing at once: two rekeys at a time, by the old and the new owner, would
- * split the room.
+ * What speaks against the owners that a secret shows behind one's own chain.
  *
  * @param {Machine} room
- * @param {Answer} answer
- * @param {number} now
+ * @param {OwnerChain} chain
+ * @param {number} epoch of the secret
+ * @returns {import("./alarms.js").AlarmKind | undefined}
  */
-export async function handOverAnswered(room, answer, now) {
-  const { handOver } = room.office;
-  room.office.handOver = undefined;
-  if (!handOver) return;
-  const heir = room.members.get(handOver.to);
-  if (answer.cmd !== "done") room.event({ type: "hand-over-failed", to: handOver.to });
-  else if (heir && room.relayOwner === room.userId) await nameOwner(room, heir.userId, now);
+export function whySuccessionFails(room, chain, epoch) {
+  const links = chain.linksAfter(room.chain);
+  if (!links) return "secret-forged";
+  const own = room.epochs.current.epoch;
+  for (const [i, link] of links.entries()) {
+    if (link.epoch < own || link.epoch >= epoch) return "secret-forged";
+    const former = i === 0 ? room.chain.owner : links[i - 1].key;
+    const isHere = equal(former, room.identity.key) || room.members.byKey(former) !== undefined;
+    if (link.kind === "heir" && isHere) return "claims-office";
+    if (link.kind === "hand-over" && i === links.length - 1 && !isNamed(room, link.key)) return "claims-office";
+  }
+  return undefined;
+}
+
+/** Whether the server has named this one as the owner. @param {Machine} room @param {import("../../sealed/bytes.js").Bytes} key */
+function isNamed({ members, office }, key) {
+  const member = members.byKey(key);
+  return member !== undefined && office.named.has(member.fingerprint);
+}
+
+/** Whether a change of the room secret is under way. @param {Machine} room */
+export const isRekeying = (room) => room.office.rekey !== undefined || room.outbox.holds("rekey");
+
+/** Gives the members that would follow what they need to take over. @param {Machine} room */
+export function supplyHeirs(room) {
+  const { office, epochs } = room;
+  if (!office.transfer || !room.governs || isRekeying(room)) return;
+  room.outbox.queue.push(...grants(room, epochs.current.epoch));
+}
+
+/** What heirs need for the epoch that begins, before it does. @param {Machine} room */
+export function grantsForNext(room) {
+  const { office, isOwner, epochs } = room;
+  return office.transfer && isOwner && !office.unknown ? grants(room, epochs.current.epoch + 1) : [];
+}
+
+/** @param {Machine} room @param {number} epoch @returns {import("./outbox.js").Queued[]} */
+function grants({ office, members, wall }, epoch) {
+  const all = [...members.accepted.values()];
+  const heirs = [...all.filter(({ verified }) => verified), ...all.filter(({ verified }) => !verified)].slice(0, HEIRS);
+  const lacking = heirs.filter(({ fingerprint }) => (office.supplied.get(fingerprint) ?? -1) < epoch);
+  for (const { fingerprint } of lacking) office.supplied.set(fingerprint, epoch);
+  return lacking.map(({ fingerprint }) => ({ errand: { type: "grant", epoch }, to: fingerprint, at: wall }));
 }
 
 /** Whether the room is being handed over. @param {Machine} room */
-export const isHandingOver = (room) => room.office.handOver !== undefined || room.outbox.isHandingOver;
+export const isHandingOver = (room) => room.office.handOver !== undefined || room.outbox.holds("hand-over");
+
+/** The relay has answered a `transfer-owner`. @param {Machine} room @param {Answer} answer */
+export function handOverAnswered(room, answer) {
+  const { handOver } = room.office;
+  if (!handOver) return;
+  if (answer.cmd === "error") return withdraw(room, handOver.to);
+  // From here on the successor has to prove itself; this member's word counts no more.
+  room.office.handOver = undefined;
+  room.office.proof = room.time + PROOF_MS;
+  room.handedOver = handOver.to;
+}
+
+/** Starts the time in which the server must answer a hand-over. @param {Machine} room */
+export function watchHandOver({ office, time }) {
+  if (office.handOver) office.handOver.until ??= time + HAND_OVER_MS;
+}
 
 /** Asks the relay for the keys of the invites that wait, unless the room secret is about to change. @param {Machine} room */
 export function askForKeys(room) {
@@ -154,8 +294,8 @@ export function askForKeys(room) {
   }
 }
 
-/** The relay has answered for invites' keys. @param {Machine} room @param {number} id @param {Answer} answer @param {number} now */
-export async function keyAnswered(room, id, answer, now) {
+/** The relay has answered for invites' keys. @param {Machine} room @param {number} id @param {Answer} answer */
+export async function keyAnswered(room, id, answer) {
   const wanted = room.office.invites.get(id);
   room.office.invites.delete(id);
   if (!wanted) return;
@@ -163,18 +303,18 @@ export async function keyAnswered(room, id, answer, now) {
     // The keys are dead already or are about to be: ask again afterwards.
     room.office.waiting.push(wanted);
   } else if (answer.cmd === "room-key" && answer.keys.length > 0 && room.governs) {
-    wanted.made(await Promise.all(answer.keys.map((joinKey) => makeLink(room, wanted, joinKey, now))));
+    wanted.made(await Promise.all(answer.keys.map((joinKey) => makeLink(room, wanted, joinKey))));
   } else {
     wanted.made(null);
   }
 }
 
-/** @param {Machine} room @param {Wanted} wanted @param {string} joinKey @param {number} now @returns {Promise<Link>} */
-async function makeLink(room, { kind, expiresInS }, joinKey, now) {
+/** @param {Machine} room @param {Wanted} wanted @param {string} joinKey @returns {Promise<Link>} */
+async function makeLink(room, { kind, expiresInS }, joinKey) {
   const { identity, chain, epochs, settings, roomId, roomName } = room;
   const { epoch, bytes } = epochs.current;
-  const expiry = expiresInS === undefined ? 0 : Math.floor(now / 1000) + expiresInS;
-  const certificate = await Certificate.issue(identity, chain.root, { epoch, id: randomBytes(INVITE_ID_BYTES), kind, expiry });
+  const expiry = expiresInS === undefined ? 0 : Math.floor(room.wall / 1000) + expiresInS;
+  const certificate = await Certificate.issue(identity, chain, { epoch, id: randomBytes(INVITE_ID_BYTES), kind, expiry });
   const secret = new RoomSecret(epoch, bytes.slice());
   return { ...settings.server, roomId, joinKey, secret, roomName, certificate, chain };
 }

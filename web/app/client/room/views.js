@@ -2,13 +2,10 @@
  * Comparing views: whom the senders take to be in the room, against whom this member does.
  */
 
-/** @typedef {import("./alarms.js").Alarm} Alarm */
-/** @typedef {import("./alarms.js").Who} Who */
-
-/** How long a view may lag behind or run ahead, in milliseconds. */
+/** How long a view may lag behind or run ahead, in milliseconds of connected time. */
 const GRACE_MS = 60_000;
-/** How many differing views are waited for at once. */
-const MAX_AWAITED = 4096;
+/** How many differing views of one sender are waited for. */
+const MOST_OF_ONE = 4;
 
 /** The view held now, those held lately, and those that senders hold and this member does not. */
 export class Views {
@@ -16,52 +13,57 @@ export class Views {
     this.current = "";
     /** With the time at which each was given up. @type {{ view: string, until: number }[]} */
     this.past = [];
-    /** @type {{ view: string, sender: string, who: Who, deadline: number }[]} */
-    this.awaited = [];
+    /** By sender, oldest first. @type {Map<string, { view: string, deadline: number }[]>} */
+    this.awaited = new Map();
     /** Senders whose view stayed different. @type {Set<string>} */
     this.differing = new Set();
-    this.blamed = false;
   }
 
-  /** The membership has changed. @param {string} view @param {number} now */
-  change(view, now) {
+  /** The membership or the epoch has changed. @param {string} view @param {number} time */
+  change(view, time) {
     if (view === this.current) return;
-    this.past.push({ view: this.current, until: now });
+    this.past.push({ view: this.current, until: time });
     this.current = view;
-    for (const awaited of this.awaited) if (awaited.view === view) this.differing.delete(awaited.sender);
-    this.awaited = this.awaited.filter((awaited) => awaited.view !== view);
+    for (const [sender, waiting] of this.awaited) {
+      const left = waiting.filter((one) => one.view !== view);
+      if (left.length < waiting.length) this.differing.delete(sender);
+      this.awaited.set(sender, left);
+    }
   }
 
-  /** A message carries a view. @param {string} sender @param {Who} who @param {string} view @param {number} now */
-  check(sender, who, view, now) {
-    const held = view === this.current || this.past.some((past) => past.view === view && now - past.until <= GRACE_MS);
-    if (held) {
+  /** A message carries a view. @param {string} sender @param {string} view @param {number} time */
+  check(sender, view, time) {
+    if (view === this.current || this.past.some((past) => past.view === view && time - past.until <= GRACE_MS)) {
       this.differing.delete(sender);
-    } else if (this.awaited.length < MAX_AWAITED && !this.awaited.some((a) => a.view === view && a.sender === sender)) {
-      this.awaited.push({ view, sender, who, deadline: now + GRACE_MS });
+      return;
     }
+    const waiting = this.awaited.get(sender) ?? [];
+    if (waiting.some((one) => one.view === view)) return;
+    // The oldest is the first that can be late: it stays.
+    this.awaited.set(sender, [...waiting.slice(0, MOST_OF_ONE - 1), { view, deadline: time + GRACE_MS }]);
   }
 
-  /** Lets time pass and says which views never came to hold. @param {number} now @returns {Alarm[]} */
-  expire(now) {
-    this.past = this.past.filter((past) => now - past.until <= GRACE_MS);
-    const late = this.awaited.filter((awaited) => awaited.deadline <= now);
-    this.awaited = this.awaited.filter((awaited) => awaited.deadline > now);
-    /** @type {Alarm[]} */
-    const alarms = [];
-    for (const { sender, who } of late) {
-      if (this.differing.has(sender)) continue;
-      this.differing.add(sender);
-      alarms.push({ kind: "sees-another-room", who });
+  /** @param {string} sender */
+  forget(sender) {
+    this.awaited.delete(sender);
+    this.differing.delete(sender);
+  }
+
+  /** Lets time pass and says whose view never came to hold. @param {number} time @returns {string[]} */
+  expire(time) {
+    this.past = this.past.filter((past) => time - past.until <= GRACE_MS);
+    /** @type {string[]} */
+    const late = [];
+    for (const [sender, waiting] of this.awaited) {
+      const left = waiting.filter((one) => one.deadline > time);
+      if (left.length < waiting.length && !this.differing.has(sender)) late.push(sender);
+      if (left.length < waiting.length) this.differing.add(sender);
+      this.awaited.set(sender, left);
     }
-    if (this.differing.size >= 2 && !this.blamed) {
-      this.blamed = true;
-      alarms.push({ kind: "relay-shows-different-rooms" });
-    }
-    return alarms;
+    return late;
   }
 
   get deadlines() {
-    return this.awaited.map((awaited) => awaited.deadline);
+    return [...this.awaited.values()].flat().map(({ deadline }) => deadline);
   }
 }
