@@ -1,4 +1,4 @@
-//! Which connections are served: as many as the bounds of their addresses allow.
+//! Admits connections, as many as the limits of their addresses allow.
 
 use std::net::IpAddr;
 use std::sync::Arc;

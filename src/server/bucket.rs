@@ -1,4 +1,4 @@
-//! The rate limit of one connection. It is charged after a command and looked at before the next is read, so that TCP
+//! The rate limit of one connection. It is charged after a command and checked before the next read, so that TCP
 //! slows the sender.
 
 use std::time::{Duration, Instant};

@@ -1,10 +1,9 @@
-//! What waits for its turn in an event loop, in two lanes: the little that many connections have, and the much of a
-//! few.
+//! The work that waits in an event loop, in two lanes: the small work of many connections, and the large work of a few.
 //!
-//! All of the small lane has its turn before the next piece of the large one, so that a conversation feels a flood or a
-//! fan-out to thousands for the time of one piece. A piece is one read of at most 64 KiB or a group of writes. The
-//! large lane is served in every turn, the more the longer the small one took, so that neither starves the other. In
-//! itself it reads on before it writes: that is where many events become one system call.
+//! The small lane is emptied before each piece of the large lane. A flood, or a fan-out to thousands, therefore delays
+//! other conversations by at most one piece. A piece is one read of at most 64 KiB or a group of writes. Every turn also
+//! serves the large lane, for longer if the small lane took longer, so that neither starves the other. The large lane
+//! reads before it writes, so that many events become one system call.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};

@@ -1,4 +1,4 @@
-//! How other threads reach a worker: new connections, connections that have something to write, the order to stop.
+//! The mailbox of a worker, for other threads: new connections, connections with output, and the order to stop.
 
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

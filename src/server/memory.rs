@@ -1,5 +1,5 @@
-//! How much memory the server may use when the host does not say: half of what this machine, its control group and its
-//! limits give.
+//! The default for `memory_bytes`: half of the memory of this machine, its control group and its resource limits,
+//! whichever is least.
 //!
 //! Read at the start, before the sandbox closes.
 
