@@ -36,6 +36,9 @@ pub struct Config {
     /// The first attempt to connect again comes after a random wait of at most this long. The bound doubles with each
     /// attempt, up to 60 times this. 0.5 s by default.
     pub first_retry_within: Duration,
+    /// For how long the server shall keep the session while the connection is away, in whole seconds. By default, for as long as
+    /// the server does (`resume_window_s`); more than that is not possible.
+    pub away_for: Option<Duration>,
     /// The largest event that is accepted, in bytes. 16 MiB by default. Twice this may wait for the application before
     /// reading from the server pauses.
     pub max_event_bytes: u32,
@@ -52,6 +55,7 @@ impl Config {
             ping_after: Duration::from_secs(20),
             pong_within: Duration::from_secs(15),
             first_retry_within: Duration::from_millis(500),
+            away_for: None,
             max_event_bytes: 16 * 1024 * 1024,
         }
     }
@@ -84,6 +88,17 @@ impl Config {
     #[must_use]
     pub fn first_retry_within(self, first_retry_within: Duration) -> Self {
         Self { first_retry_within, ..self }
+    }
+
+    /// Sets [`away_for`](Self#structfield.away_for).
+    #[must_use]
+    pub fn away_for(self, away_for: impl Into<Option<Duration>>) -> Self {
+        Self { away_for: away_for.into(), ..self }
+    }
+
+    /// As `resume` says it, in seconds.
+    pub(super) fn for_s(&self) -> Option<u64> {
+        self.away_for.map(|away| away.as_secs().max(1))
     }
 
     /// Sets [`max_event_bytes`](Self#structfield.max_event_bytes).

@@ -22,7 +22,7 @@ use super::events::EventQueue;
 use super::request::{End, Incoming, printable};
 use super::session::{Out, Pending, SessionState};
 use super::write::write;
-use crate::protocol::codes::reconnect_after;
+use crate::protocol::codes::{GoneReason, reconnect_after};
 use crate::protocol::event::Hello;
 use crate::protocol::limits::Limits;
 
@@ -66,7 +66,8 @@ impl ConnectionTask {
         closing: watch::Receiver<bool>,
         events: EventQueue,
     ) -> Self {
-        let kept_for = limits.resume_window_s.saturating_add(ping_interval_s).saturating_add(limits.pong_timeout_s);
+        let window = config.for_s().map_or(limits.resume_window_s, |for_s| for_s.min(limits.resume_window_s));
+        let kept_for = window.saturating_add(ping_interval_s).saturating_add(limits.pong_timeout_s);
         // At most a day and an hour, whatever the server announces.
         let kept_for = Duration::from_secs(kept_for.min(90_000));
         let largest = largest(&config, limits);
@@ -87,7 +88,7 @@ impl ConnectionTask {
             }
             let announced = match cause {
                 Cause::End(end) => break end,
-                Cause::Broken(_) if !session.resumable() => break End::SessionLost,
+                Cause::Broken(_) if !session.resumable() => break End::SessionLost(None),
                 Cause::Broken(announced) => announced,
             };
             self.events.push(Incoming::Away, None);
@@ -122,7 +123,7 @@ impl ConnectionTask {
             };
             tokio::select! {
                 () = asked_to_close(&mut self.closing) => return Err(End::Closed),
-                () = sleep_until(give_up) => return Err(End::SessionLost),
+                () = sleep_until(give_up) => return Err(End::SessionLost(Some(GoneReason::Time))),
                 dialled = dial => if let Ok(connected) = dialled {
                     return Ok(connected);
                 },
@@ -155,7 +156,7 @@ impl ConnectionTask {
                     Out::Send(frame) => drop(out.send(Message::Text(frame))),
                     Out::Deliver(incoming, bytes) => waiting.push_back((incoming, bytes)),
                     Out::Restarting(wait) => restart = Some(wait),
-                    Out::Lost => return Cause::End(End::SessionLost),
+                    Out::Lost(reason) => return Cause::End(End::SessionLost(reason)),
                 }
             }
             if session.is_live() {

@@ -77,7 +77,7 @@ impl Client {
         let answer_within = config.answer_within;
         let info = ServerInfo { server: hello.server, notice: hello.notice, limits: hello.limits };
         let mut first = Vec::new();
-        let session = SessionState::new(hello.resume_token, &info.limits, &mut first);
+        let session = SessionState::new(hello.resume_token, &info.limits, config.for_s(), &mut first);
         let connection =
             ConnectionTask::new(config, tls, &info.limits, hello.ping_interval_s, commands_in, closing_seen, events);
         tokio::spawn(connection.run(socket, session, first));

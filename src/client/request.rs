@@ -1,6 +1,6 @@
 //! The interface between an application and its connection: requests, their errors, and incoming events.
 
-use crate::protocol::codes::ErrorCode;
+use crate::protocol::codes::{ErrorCode, GoneReason};
 use crate::protocol::command::Command;
 use crate::protocol::event::{Event, Gap, RefusalData};
 
@@ -57,6 +57,16 @@ fn said(refusal: &RefusalData) -> String {
     }
 }
 
+/// Why the server gave a session up, in a sentence for people.
+fn gone(reason: &Option<GoneReason>) -> &'static str {
+    match reason {
+        Some(GoneReason::Time) => "the connection was away for too long; the server has given up your membership",
+        Some(GoneReason::Removed) => "the owner removed you from the room",
+        Some(GoneReason::Memory) => "too much waited for you; the server has given up your membership",
+        None => "the server does not know your membership any more; it may have been started anew",
+    }
+}
+
 /// The printable ASCII of a server's text, at most 64 characters of it.
 pub(crate) fn printable(text: &str) -> String {
     text.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').take(64).collect()
@@ -69,10 +79,9 @@ pub enum End {
     /// This side closed it.
     #[error("the connection is closed")]
     Closed,
-    /// The server does not know the session any more: it was away for longer than the server keeps one, or the server
-    /// was started anew.
-    #[error("the server has given up this membership: the connection was away for too long, or too much waited for it")]
-    SessionLost,
+    /// The server does not know the session any more. The reason is the server's, if it still knows one.
+    #[error("{}", gone(.0))]
+    SessionLost(Option<GoneReason>),
     /// The server closed the connection for good.
     #[error("the server closed the connection for good ({reason}, code {code})")]
     ServerClosed {

@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::request::{End, Incoming, RequestError, RequestId};
-use crate::protocol::codes::GapReason;
+use crate::protocol::codes::{GapReason, GoneReason};
 use crate::protocol::command::{Ack, Command, Resume};
 use crate::protocol::event::{Event, Gap, RefusalData};
 use crate::protocol::limits::Limits;
@@ -64,8 +64,8 @@ pub(crate) enum Out {
     Deliver(Box<Incoming>, usize),
     /// The server announces a restart; come back after this time, which is bounded.
     Restarting(Duration),
-    /// No token takes the session up: it is over.
-    Lost,
+    /// No token takes the session up: it is over, for this reason if the server knows it.
+    Lost(Option<GoneReason>),
 }
 
 /// The server broke the protocol.
@@ -110,6 +110,10 @@ pub(crate) struct SessionState {
     unacked_events: u64,
     unacked_bytes: u64,
     ack_after: AckAfter,
+    /// For how many seconds the server shall keep the session, if for less than it would.
+    for_s: Option<u64>,
+    /// Why the session is over, by the server's word.
+    gone: Option<GoneReason>,
     /// The present connection's token first, then those of older connections, newest first.
     tokens: Vec<Token>,
     /// Sent and unanswered, or waiting for the replay's end, in the order in which they came.
@@ -124,7 +128,7 @@ pub(crate) struct SessionState {
 impl SessionState {
     /// A session on its first connection, with the token of its `hello` and the bounds of its server; pushes the first
     /// frame.
-    pub(crate) fn new(token: Token, limits: &Limits, out: &mut Vec<Out>) -> Self {
+    pub(crate) fn new(token: Token, limits: &Limits, for_s: Option<u64>, out: &mut Vec<Out>) -> Self {
         let mut session = Self {
             phase: Phase::Live,
             resumable: false,
@@ -133,6 +137,8 @@ impl SessionState {
             unacked_events: 0,
             unacked_bytes: 0,
             ack_after: AckAfter::new(limits),
+            for_s,
+            gone: None,
             tokens: vec![token],
             pending: BTreeMap::new(),
             pending_bytes: 0,
@@ -140,7 +146,7 @@ impl SessionState {
             gap: false,
         };
         let id = session.own_id("resume");
-        out.push(Out::Send(Command::Resume(Resume::default()).to_frame(Some(&id)).into()));
+        out.push(Out::Send(Command::Resume(session.wish()).to_frame(Some(&id)).into()));
         session
     }
 
@@ -260,15 +266,12 @@ impl SessionState {
         }
         let id = self.own_id("resume");
         let Some(token) = self.tokens.get(place) else {
-            out.push(Out::Lost);
+            out.push(Out::Lost(self.gone));
             return;
         };
         let token = token.expose();
-        let command = Command::Resume(Resume {
-            token: Some(token.as_str().into()),
-            last_seq: Some(self.seen),
-            ..Resume::default()
-        });
+        let command =
+            Command::Resume(Resume { token: Some(token.as_str().into()), last_seq: Some(self.seen), ..self.wish() });
         out.push(Out::Send(command.to_frame(Some(&id)).into()));
         self.phase = Phase::Resuming { place, last_round };
     }
@@ -293,9 +296,19 @@ impl SessionState {
 
     fn refused_resume(&mut self, id: Option<&str>, event: &Event, out: &mut Vec<Out>) {
         let Phase::Resuming { place, last_round } = self.phase else { return };
-        if matches!(event, Event::Error(_)) && self.is_own(id, "resume") {
+        if let Event::Error(refusal) = event
+            && self.is_own(id, "resume")
+        {
+            // Only the token that named the session last has one.
+            let reason = refusal.data.reason.as_deref();
+            self.gone = GoneReason::ALL.iter().copied().find(|gone| Some(gone.as_str()) == reason).or(self.gone);
             self.resume_with(place + 1, last_round, out);
         }
+    }
+
+    /// What every `resume` of this client says: a program has all that it needs to come back, unlike a page that was closed.
+    fn wish(&self) -> Resume<'static> {
+        Resume { for_s: self.for_s, keeps: Some(true), ..Resume::default() }
     }
 
     fn missing(&mut self, gap: Gap, bytes: usize, out: &mut Vec<Out>) -> Result<(), Unreadable> {

@@ -29,7 +29,7 @@ fn token() -> (Token, String) {
 fn resumable() -> (SessionState, String, Vec<Out>) {
     let mut out = Vec::new();
     let (token, text) = token();
-    let mut session = SessionState::new(token, &Limits::default(), &mut out);
+    let mut session = SessionState::new(token, &Limits::default(), None, &mut out);
     assert_eq!(sent(&mut out)[0]["cmd"], "resume");
     session.receive(r#"{"cmd":"resumed","id":"resume-1","data":{"seq":0}}"#, &mut out).unwrap();
     assert!(session.resumable() && out.is_empty());
@@ -81,7 +81,7 @@ fn acknowledges_early_when_events_are_large() {
 fn acknowledges_each_quarter_of_a_small_window() {
     let mut out = Vec::new();
     let limits = Limits { window_events: 20, window_bytes: 4_000, ..Limits::default() };
-    let mut session = SessionState::new(token().0, &limits, &mut out);
+    let mut session = SessionState::new(token().0, &limits, None, &mut out);
     receive(&mut session, &mut out, r#"{"cmd":"resumed","id":"resume-1","data":{"seq":0}}"#);
     for seq in [5, 10] {
         for _ in 0..4 {
@@ -99,6 +99,27 @@ fn acknowledges_each_quarter_of_a_small_window() {
     receive(&mut session, &mut out, r#"{"cmd":"resumed","data":{"seq":11}}"#);
     left(&mut session, &mut out);
     assert!(session.ack(false).is_some());
+}
+
+#[test]
+fn every_resume_says_how_long_and_a_refused_token_why() {
+    let mut out = Vec::new();
+    let mut session = SessionState::new(token().0, &Limits::default(), Some(600), &mut out);
+    receive(&mut session, &mut out, r#"{"cmd":"resumed","id":"resume-1","data":{"seq":0,"for_s":600}}"#);
+    session.reconnected(token().0, &Limits::default(), &mut out);
+    for frame in sent(&mut out) {
+        assert_eq!((&frame["data"]["for_s"], &frame["data"]["keeps"]), (&600.into(), &true.into()));
+    }
+    // An older token is only unknown; that does not hide the reason.
+    session.reconnected(token().0, &Limits::default(), &mut out);
+    let refused = |id: &str, more: &str| {
+        format!(r#"{{"cmd":"resume-error","id":"{id}","data":{{"code":"denied","msg":""{more}}}}}"#)
+    };
+    receive(&mut session, &mut out, &refused("resume-3", r#","reason":"removed""#));
+    receive(&mut session, &mut out, &refused("resume-4", r#","reason":"of-a-newer-server""#));
+    receive(&mut session, &mut out, &refused("resume-5", ""));
+    receive(&mut session, &mut out, &refused("resume-6", ""));
+    assert!(matches!(out.last(), Some(Out::Lost(Some(GoneReason::Removed)))));
 }
 
 #[test]
@@ -205,7 +226,7 @@ fn tries_the_newest_token_first_and_then_the_older() {
     receive(&mut session, &mut out, r#"{"cmd":"resume-error","id":"resume-5","data":{"code":"denied","msg":""}}"#);
     assert_eq!(sent(&mut out)[0]["data"]["token"], first.as_str());
     receive(&mut session, &mut out, r#"{"cmd":"resume-error","id":"resume-6","data":{"code":"denied","msg":""}}"#);
-    assert!(matches!(out[..], [Out::Lost]));
+    assert!(matches!(out[..], [Out::Lost(None)]));
 }
 
 #[test]
@@ -235,7 +256,7 @@ fn after_success_only_the_newest_token_counts() {
     session.reconnected(token().0, &Limits::default(), &mut out);
     assert_eq!(sent(&mut out)[0]["data"]["token"], second_text.as_str());
     receive(&mut session, &mut out, r#"{"cmd":"resume-error","id":"resume-4","data":{"code":"denied","msg":""}}"#);
-    assert!(matches!(out[..], [Out::Lost]));
+    assert!(matches!(out[..], [Out::Lost(None)]));
 }
 
 #[test]

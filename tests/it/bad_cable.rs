@@ -8,6 +8,7 @@ use crate::support::cable::Cable;
 use crate::support::room::{again, came, message, one, until};
 use crate::support::test_server::TestServer;
 use subrosa::client::{Config, NewRoom, RoomEvent, RoomEvents, SealedRoom};
+use subrosa::protocol::codes::GoneReason;
 
 /// Settings for a client that loses no time.
 fn hurried(cable: &Cable) -> Config {
@@ -143,6 +144,6 @@ async fn whoever_stays_away_too_long_is_out_and_learns_it() {
     assert_eq!(reason.await, subrosa::protocol::codes::LeaveReason::Lost);
     cable.rot(0);
     let end = crate::support::room::ended(&mut at_bob).await;
-    assert_eq!(end, subrosa::client::RoomEnd::Connection(subrosa::client::End::SessionLost));
+    assert_eq!(end, subrosa::client::RoomEnd::Connection(subrosa::client::End::SessionLost(Some(GoneReason::Time))));
     assert!(bob.say("still?").await.is_err());
 }

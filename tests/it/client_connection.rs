@@ -6,6 +6,7 @@ use crate::support::script::{Line, Script};
 use crate::support::tls::{certificate, server_config_with_other_key};
 use serde_json::json;
 use subrosa::client::{Address, Client, Config, ConnectError, End, Events, Incoming, Pin, RequestError, Trust, pin_of};
+use subrosa::protocol::codes::GoneReason;
 use subrosa::protocol::command::{Command, InRoom};
 use subrosa::protocol::event::Event;
 use subrosa::protocol::ids::{RoomId, UserId};
@@ -168,7 +169,7 @@ async fn comes_back_and_repeats_what_stayed_unanswered() {
 
     let (mut line, _) = script.greet().await;
     let resume = line.expect("resume").await;
-    assert_eq!(resume["data"], json!({"token": token, "last_seq": 1}));
+    assert_eq!(resume["data"], json!({"token": token, "last_seq": 1, "keeps": true}));
     line.send(json!({"cmd": "resumed", "id": resume["id"], "data": {"seq": 1}})).await;
     line.send(left(2)).await;
     let sync = line.expect("ack").await;
@@ -190,8 +191,11 @@ async fn a_session_that_the_server_forgot_ends() {
     line.close(4001).await;
     let (mut line, _) = script.greet().await;
     let resume = line.expect("resume").await;
-    line.send(json!({"cmd": "resume-error", "id": resume["id"], "data": {"code": "denied", "msg": "no"}})).await;
-    assert_eq!(ended(&mut events).await, End::SessionLost);
+    line.send(
+        json!({"cmd": "resume-error", "id": resume["id"], "data": {"code": "denied", "msg": "no", "reason": "memory"}}),
+    )
+    .await;
+    assert_eq!(ended(&mut events).await, End::SessionLost(Some(GoneReason::Memory)));
     let room = RoomId::random();
     assert!(matches!(client.request(list(&room)).await, Err(RequestError::Ended(_))));
     assert!(events.next().await.is_none());

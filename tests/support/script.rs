@@ -112,7 +112,7 @@ impl Line {
     /// Answers the opting in.
     pub(crate) async fn keep(&mut self) {
         let asked = self.expect("resume").await;
-        assert_eq!(asked["data"], json!({}));
+        assert_eq!(asked["data"], json!({"keeps": true}));
         self.send(json!({"cmd": "resumed", "id": asked["id"], "data": {"seq": 0}})).await;
     }
 }
