@@ -692,7 +692,7 @@ impl Window {
 }
 
 /// The level to which the largest of these must be cut so that together they lose at least `excess`; 0 when that is too much.
-fn level(held: impl Iterator<Item = usize>, excess: usize) -> usize {
+pub(super) fn level(held: impl Iterator<Item = usize>, excess: usize) -> usize {
     let mut held: Vec<_> = held.collect();
     held.sort_unstable_by(|a, b| b.cmp(a));
     let mut above = 0;

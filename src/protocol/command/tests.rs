@@ -154,6 +154,18 @@ fn an_id_may_be_as_long_as_the_limit_on_either_way() {
 }
 
 #[test]
+fn both_ways_give_the_content_as_it_stands_and_take_no_control_characters() {
+    let data = |content: &str| {
+        let (room, user) = ("r".repeat(32), "u".repeat(32));
+        format!(r#"{{"cmd":"send-message","data":{{"room_id":"{room}","to_user_id":"{user}","content":"{content}"}}}}"#)
+    };
+    let (good, bad) = (data("as it stands"), data("\u{1}twice\u{1}"));
+    let Ok(Request { command: Command::SendMessage(message), .. }) = read(&good) else { panic!("{good}") };
+    assert_eq!(message.content.get(), r#""as it stands""#);
+    assert!(read(&bad).is_err() && fast::sending(&bad).is_none());
+}
+
+#[test]
 fn the_short_way_is_taken() {
     for frame in [
         r#"{"cmd":"send-message","data":{"room_id":"r","content":"hé","to_user_id":"u"}}"#,

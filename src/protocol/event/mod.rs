@@ -165,6 +165,13 @@ mod tests {
     }
 
     #[test]
+    fn debug_shows_nothing_of_what_is_said() {
+        let (room_id, user_id) = (RoomId::random(), UserId::random());
+        let message = Message { room_id, user_id, username: "bob".into(), content: "secret".into(), shared: None };
+        assert_eq!(format!("{message:?}"), "Message([REDACTED])");
+    }
+
+    #[test]
     fn create_room_has_its_parts_at_the_top() {
         let (room_id, owner_id) = (RoomId::random(), UserId::random());
         let room = CreatedRoom {

@@ -2,7 +2,9 @@
 
 use super::window::{MESSAGE, away, deliveries, frame};
 use crate::protocol::codes::GapReason;
-use crate::room::{Bounds, Kind, Scope, Window};
+use crate::protocol::frame::TextFrame;
+use crate::room::window::level;
+use crate::room::{Bounds, Change, Kind, Scope, Window};
 
 #[test]
 fn bounds_are_kept_when_they_are_just_reached() {
@@ -93,4 +95,45 @@ fn an_empty_window_gives_back_what_a_burst_took_and_keeps_what_a_trickle_needs()
         assert!(trickle > 0);
         assert_eq!(through(&mut window, 1), trickle, "no new memory for each");
     }
+}
+
+#[test]
+fn the_largest_sources_are_cut_to_one_level() {
+    for (held, excess, expected) in [
+        (vec![20, 19, 18], 15, 14),
+        (vec![3, 10, 8], 5, 6),
+        (vec![10, 8], 2, 8),
+        (vec![10, 8], 3, 7),
+        (vec![5], 5, 0),
+        (vec![5, 5], 11, 0),
+        (vec![], 1, 0),
+    ] {
+        assert_eq!(level(held.iter().copied(), excess), expected, "{held:?} less {excess}");
+    }
+}
+
+#[test]
+fn the_changes_of_a_room_may_have_just_64_kib() {
+    let large = |bytes: usize| TextFrame::text(&vec![b'x'; bytes]);
+    // Four bytes of header each.
+    for (last, compacted) in [(32_764, false), (32_765, true)] {
+        let mut window = away();
+        window.push(large(32_764), Kind::Members(Change { room: 1, place: 0 }));
+        window.push(large(last), Kind::Members(Change { room: 1, place: 1 }));
+        window.compact(false);
+        assert_eq!(!window.marks().is_empty(), compacted, "{last}");
+    }
+}
+
+#[test]
+fn a_mark_is_settled_by_what_is_said_of_its_own_room() {
+    let mut window = away();
+    for room in [1, 2] {
+        window.push(frame(room, 10), Kind::Members(Change { room, place: room }));
+    }
+    window.compact(true);
+    window.settle(2, Some(TextFrame::text(b"second")), |_| true);
+    assert_eq!(window.marks(), [Change { room: 1, place: 1 }]);
+    window.settle(1, Some(TextFrame::text(b"first")), |_| true);
+    assert_eq!(deliveries(&mut window), ["first", "second"]);
 }
