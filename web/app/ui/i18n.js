@@ -48,14 +48,25 @@ export function t(key, values = {}) {
  */
 export const phrase = (key, values) => t(key, Object.fromEntries(Object.entries(values).map(([name, value]) => [name, `\u2068${value}\u2069`])));
 
-/** @param {number} at unix milliseconds */
-export const timeOf = (at) => new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit" }).format(at);
+/** Making one costs more than a message does. @type {Map<string, Intl.DateTimeFormat>} */
+const formatters = new Map();
+
+/** @param {Intl.DateTimeFormatOptions} options */
+function formatter(options) {
+  const name = `${locale} ${JSON.stringify(options)}`;
+  const made = formatters.get(name) ?? new Intl.DateTimeFormat(locale, options);
+  formatters.set(name, made);
+  return made;
+}
 
 /** @param {number} at unix milliseconds */
-export const dayOf = (at) => new Intl.DateTimeFormat(locale, { weekday: "long", day: "numeric", month: "long", year: "numeric" }).format(at);
+export const timeOf = (at) => formatter({ hour: "2-digit", minute: "2-digit" }).format(at);
 
 /** @param {number} at unix milliseconds */
-export const dateAndTime = (at) => new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" }).format(at);
+export const dayOf = (at) => formatter({ weekday: "long", day: "numeric", month: "long", year: "numeric" }).format(at);
+
+/** @param {number} at unix milliseconds */
+export const dateAndTime = (at) => formatter({ dateStyle: "medium", timeStyle: "short" }).format(at);
 
 /** @param {number} at unix milliseconds; only the time if that is today */
 export const shortDate = (at) => (new Date(at).toDateString() === new Date().toDateString() ? timeOf(at) : dateAndTime(at));

@@ -97,9 +97,10 @@ export function showState({ element, state, text }) {
   if (!place || !actions) return;
   fill(place, state.word);
   place.classList.toggle("problem", state.problem === true);
-  const buttons = (state.actions ?? []).map(({ label, act }) => h("button", { type: "button", class: "small", onclick: act }, label));
+  if (!state.actions) return fill(actions);
+  const [first, ...rest] = state.actions.map(({ label, act }) => h("button", { type: "button", class: "small", onclick: act }, label));
   const copying = copyButton(() => text, { class: "small", select: () => selectContent(/** @type {Element} */ (element?.querySelector(".text"))) });
-  fill(actions, ...(buttons.length > 0 ? [buttons[0], ...copying, ...buttons.slice(1)] : []));
+  fill(actions, first, ...copying, ...rest);
 }
 
 /** One of eight tones that tells speakers apart. @param {string} fingerprint */
