@@ -10,7 +10,8 @@ use super::circles::{Graph, circles, describe};
 const FLOORS: &[(&str, &[&str])] = &[
     ("vendor", &[]),
     ("protocol", &[]),
-    ("sealed", &[]),
+    // ML-KEM for browsers that lack it.
+    ("sealed", &["vendor"]),
     ("client", &["protocol", "sealed"]),
     ("ui", &["vendor", "sealed", "client"]),
 ];

@@ -7,7 +7,7 @@ import { SealedError } from "./error.js";
 import { fingerprintOf } from "./fingerprint.js";
 import { checkKey, KEY_BYTES, SIGNATURE_BYTES, verify } from "./identity.js";
 import { parseObject } from "./json.js";
-import { PUBLIC_BYTES } from "./kem.js";
+import { PUBLIC_BYTES } from "./kem-sizes.js";
 import { checkName } from "./name.js";
 import { pad, unpad } from "./padding.js";
 import { NONCE_BYTES, open, seal, TAG_BYTES } from "./secret.js";

@@ -6,7 +6,7 @@ import { be32, concat, fromBase64, lengthPrefixed, readBe32, sha256, toBase64, u
 import { SealedError } from "./error.js";
 import { openPsk, sealPsk } from "./hpke.js";
 import { SIGNATURE_BYTES, verify } from "./identity.js";
-import { ENC_BYTES } from "./kem.js";
+import { ENC_BYTES } from "./kem-sizes.js";
 import { STATE_BYTES } from "./ratchet.js";
 import { TAG_BYTES } from "./secret.js";
 

@@ -3,7 +3,8 @@
  */
 import { concat, utf8 } from "./bytes.js";
 import { SealedError } from "./error.js";
-import { ENC_BYTES, kem } from "./kem.js";
+import { kem } from "./kem.js";
+import { ENC_BYTES } from "./kem-sizes.js";
 import { aesKey, NONCE_BYTES, open, seal } from "./secret.js";
 
 /** @typedef {import("./bytes.js").Bytes} Bytes */

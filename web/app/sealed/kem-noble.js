@@ -7,7 +7,7 @@ import { ml_kem768 } from "../vendor/noble/post-quantum/ml-kem.js";
 import { sha3_256, shake256 } from "../vendor/noble/hashes/sha3.js";
 import { concat, randomBytes, utf8 } from "./bytes.js";
 import { SealedError } from "./error.js";
-import { ENC_BYTES, PUBLIC_BYTES } from "./kem.js";
+import { ENC_BYTES, PUBLIC_BYTES } from "./kem-sizes.js";
 
 /** @typedef {import("./bytes.js").Bytes} Bytes */
 

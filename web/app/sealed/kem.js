@@ -3,12 +3,10 @@
  * The library is fetched only where it is needed.
  */
 import { SealedError } from "./error.js";
+import { ENC_BYTES, PUBLIC_BYTES } from "./kem-sizes.js";
 
 /** @typedef {import("./bytes.js").Bytes} Bytes */
 
-/** Bytes of a public key, of what is sent, and of the secret that comes out. */
-export const PUBLIC_BYTES = 1216;
-export const ENC_BYTES = 1120;
 
 /**
  * A key encapsulation mechanism. A private key is whatever the implementation keeps.

@@ -6,7 +6,7 @@ import { SealedError } from "./error.js";
 import { FINGERPRINT_BYTES } from "./fingerprint.js";
 import { SIGNATURE_BYTES, verify } from "./identity.js";
 import { asBytes, parseObject } from "./json.js";
-import { PUBLIC_BYTES } from "./kem.js";
+import { PUBLIC_BYTES } from "./kem-sizes.js";
 import { pad, unpad } from "./padding.js";
 import { NONCE_BYTES, open, seal, TAG_BYTES } from "./secret.js";
 

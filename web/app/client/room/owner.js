@@ -9,6 +9,7 @@ import { RoomSecret } from "../../sealed/secret.js";
 import { stranger } from "./alarms.js";
 import { whoIs } from "./members.js";
 import { beginRekey } from "./rekey.js";
+import { grants } from "./succession.js";
 
 /** @typedef {import("./machine.js").Machine} Machine */
 /** @typedef {import("./machine.js").Answer} Answer */
@@ -21,8 +22,6 @@ const PROOF_MS = 60_000;
 const HAND_OVER_MS = 10_000;
 /** An owner that is lost so soon after it spoke may only be cut off. */
 const SOON_MS = 30_000;
-/** How many members are kept supplied with what an heir needs. */
-const HEIRS = 3;
 /** How often a member that is named without a grant passes the server's office on. */
 const MOST_PASSES = 3;
 const INVITE_ID_BYTES = 16;
@@ -211,34 +210,6 @@ export async function namedHeir(room, member, { chain, transfer }) {
   return undefined;
 }
 
-/**
- * What speaks against the owners that a secret shows behind one's own chain.
- *
- * @param {Machine} room
- * @param {OwnerChain} chain
- * @param {number} epoch of the secret
- * @returns {import("./alarms.js").AlarmKind | undefined}
- */
-export function whySuccessionFails(room, chain, epoch) {
-  const links = chain.linksAfter(room.chain);
-  if (!links) return "secret-forged";
-  const own = room.epochs.current.epoch;
-  for (const [i, link] of links.entries()) {
-    if (link.epoch < own || link.epoch >= epoch) return "secret-forged";
-    const former = i === 0 ? room.chain.owner : links[i - 1].key;
-    const isHere = equal(former, room.identity.key) || room.members.byKey(former) !== undefined;
-    if (link.kind === "heir" && isHere) return "claims-office";
-    if (link.kind === "hand-over" && i === links.length - 1 && !isNamed(room, link.key)) return "claims-office";
-  }
-  return undefined;
-}
-
-/** Whether the server has named this one as the owner. @param {Machine} room @param {import("../../sealed/bytes.js").Bytes} key */
-function isNamed({ members, office }, key) {
-  const member = members.byKey(key);
-  return member !== undefined && office.named.has(member.fingerprint);
-}
-
 /** Whether a change of the room secret is under way. @param {Machine} room */
 export const isRekeying = (room) => room.office.rekey !== undefined || room.outbox.holds("rekey");
 
@@ -247,21 +218,6 @@ export function supplyHeirs(room) {
   const { office, epochs } = room;
   if (!office.transfer || !room.governs || isRekeying(room)) return;
   room.outbox.queue.push(...grants(room, epochs.current.epoch));
-}
-
-/** What heirs need for the epoch that begins, before it does. @param {Machine} room */
-export function grantsForNext(room) {
-  const { office, isOwner, epochs } = room;
-  return office.transfer && isOwner && !office.unknown ? grants(room, epochs.current.epoch + 1) : [];
-}
-
-/** @param {Machine} room @param {number} epoch @returns {import("./outbox.js").Queued[]} */
-function grants({ office, members, wall }, epoch) {
-  const all = [...members.accepted.values()];
-  const heirs = [...all.filter(({ verified }) => verified), ...all.filter(({ verified }) => !verified)].slice(0, HEIRS);
-  const lacking = heirs.filter(({ fingerprint }) => (office.supplied.get(fingerprint) ?? -1) < epoch);
-  for (const { fingerprint } of lacking) office.supplied.set(fingerprint, epoch);
-  return lacking.map(({ fingerprint }) => ({ errand: { type: "grant", epoch }, to: fingerprint, at: wall }));
 }
 
 /** Whether the room is being handed over. @param {Machine} room */

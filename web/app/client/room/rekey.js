@@ -9,7 +9,7 @@ import { verifyEpoch } from "../../sealed/roster.js";
 import { MOST_EPOCHS } from "./epochs.js";
 import { prepareEpoch } from "./errands.js";
 import { shownName, whoIs } from "./members.js";
-import { grantsForNext, whySuccessionFails } from "./owner.js";
+import { grantsForNext, whySuccessionFails } from "./succession.js";
 
 /** @typedef {import("./machine.js").Machine} Machine */
 /** @typedef {import("./machine.js").Answer} Answer */
