@@ -50,6 +50,9 @@ fn the_printed_command_opens_a_room_that_outlives_three_updates() {
     }
     alice.say("/leave");
     assert_eq!(alice.wait().code(), Some(0));
+    // The server's word alone makes nobody the owner.
+    bob.out_starting("!!! ALARM: the server says that the owner");
+    bob.say("/take-over");
     bob.out_starting("* you own the room now");
     bob.say("/leave");
     assert_eq!(bob.wait().code(), Some(0));

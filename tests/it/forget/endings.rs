@@ -161,7 +161,7 @@ async fn handed_over_and_then_closed() {
 #[tokio::test]
 async fn its_slow_reader_thrown_out() {
     let stage =
-        Stage::start(&["--limit", "queue_events=64", "--limit", "window_events=64", "--limit", "resume_window_s=3"]);
+        Stage::start(&["--limit", "queue_events=64", "--limit", "window_events=256", "--limit", "resume_window_s=3"]);
     let (mut canaries, mut play, _bystanders) = opened(&stage, json!({})).await;
     // The holder reads nothing any more; what it is sent fills the socket, then the queue, then the window.
     let content = canaries.passing("a message to a slow reader", 60_000);
