@@ -71,7 +71,9 @@ impl Machine {
                 self.clock.connected = true;
                 let time = self.time();
                 self.healing.resumed(time);
-                if self.clock.resyncing || !self.trusted.members.not_here.is_empty() {
+                // Members that joined meanwhile are judged before anything is said: else one's view would lack them.
+                self.clock.resyncing |= !self.trusted.members.not_here.is_empty();
+                if self.clock.resyncing {
                     self.waiting.listing.want_now(time);
                 }
             }

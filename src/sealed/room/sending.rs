@@ -58,8 +58,13 @@ impl Machine {
         }
         while self.sending.in_flight.is_none() && self.may_send() {
             let Some(queued) = self.sending.queue.front() else { return };
-            let (to_room, void) = (queued.to.is_none(), matches!(queued.outgoing, Outgoing::Void));
-            if to_room && self.waits_for_list(void) {
+            let needs_leaves = match (queued.to, &queued.outgoing) {
+                (None, outgoing) => self.needs_chain(matches!(outgoing, Outgoing::Void)),
+                // The asker's note brought its leaf, or its card is of an epoch that is over.
+                (Some(_), Outgoing::HandSecret { .. }) => false,
+                (Some(_), _) => true,
+            };
+            if needs_leaves && self.waits_for_list() {
                 return;
             }
             if let Some(queued) = self.sending.queue.pop_front() {
@@ -68,11 +73,11 @@ impl Machine {
         }
     }
 
-    /// Before a chain is handed to all, the leaves must be new.
-    fn waits_for_list(&mut self, void: bool) -> bool {
+    /// Before something is sealed to leaves, they must be new: a leaf that its member has wiped opens nothing.
+    fn waits_for_list(&mut self) -> bool {
         let time = self.time();
         let listing = &self.waiting.listing;
-        if self.trusted.members.is_empty() || listing.is_fresh(time) || listing.failed || !self.needs_chain(void) {
+        if self.trusted.members.is_empty() || listing.is_fresh(time) || listing.failed {
             return false;
         }
         if !self.waiting.listing.asked {

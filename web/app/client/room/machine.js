@@ -237,7 +237,9 @@ export class Machine {
       case "live":
         this.connected = true;
         this.healing.resumed(this.time);
-        if (this.resyncing || this.members.notHere.size > 0) this.listing.wantNow(this.time);
+        // Members that joined meanwhile are judged before anything is said: else one's view would lack them.
+        if (this.members.notHere.size > 0) this.resyncing = true;
+        if (this.resyncing) this.listing.wantNow(this.time);
         return undefined;
       default:
         // Entry is answered once; a repeated answer says nothing new.

@@ -114,11 +114,12 @@ export async function pump(room) {
   }
 }
 
-/** Before a chain is handed to all, the leaves must be new. @param {Machine} room @param {Queued} queued */
+/** Before something is sealed to leaves, they must be new: a leaf that its member has wiped opens nothing. @param {Machine} room @param {Queued} queued */
 function isWaitingForList(room, { errand, to }) {
   const { listing, members } = room;
-  if (to !== undefined || members.accepted.size === 0 || !needsChain(room, errand.type === "void") || listing.isFresh(room.time)) return false;
-  if (listing.failed) return false;
+  // An asker's note brought its leaf, or its card is of an epoch that is over.
+  const needsLeaves = to === undefined ? needsChain(room, errand.type === "void") : errand.type !== "hand-secret";
+  if (!needsLeaves || members.accepted.size === 0 || listing.isFresh(room.time) || listing.failed) return false;
   if (listing.asked === 0) listing.wantNow(room.time);
   return true;
 }
