@@ -26,7 +26,7 @@ use foldhash::fast::RandomState;
 use super::connection_id::ConnectionId;
 use super::pressure::{Pressed, Pressure};
 use super::rate::Rate;
-use crate::room::{Millis, Source};
+use crate::room::{Millis, Source, level as fair_level};
 use crate::sync::lock;
 
 /// What is counted for each account, beside memory.
@@ -258,9 +258,11 @@ impl Part for Account {
     fn shrink_to(&self, level: usize, closing: &mut Vec<ConnectionId>) {
         // Upgraded under the lock and used without it: what is dropped here may lock anything.
         let parts: Vec<Arc<dyn Part>> = lock(&self.parts).values().filter_map(Weak::upgrade).collect();
-        let mut sizes: Vec<usize> = parts.iter().map(|part| part.held()).collect();
-        let beside = self.held().saturating_sub(sizes.iter().sum());
-        let level = common_level(&mut sizes, level.saturating_sub(beside));
+        let sizes: Vec<usize> = parts.iter().map(|part| part.held()).collect();
+        let all: usize = sizes.iter().sum();
+        let beside = self.held().saturating_sub(all);
+        let excess = all.saturating_sub(level.saturating_sub(beside));
+        let level = fair_level(sizes.into_iter(), excess);
         parts.iter().filter(|part| part.held() > level).for_each(|part| part.shrink_to(level, closing));
     }
 }
@@ -294,20 +296,6 @@ fn pack(now: Millis, tokens: u32) -> u64 {
 fn decayed(usage: u64, now: Millis) -> u32 {
     let passed = (now as u32).wrapping_sub((usage >> 32) as u32);
     (usage as u32).checked_shr(passed / HALF_LIFE as u32).unwrap_or(0)
-}
-
-/// The largest level such that sizes cut to it sum to at most `target`.
-fn common_level(sizes: &mut [usize], target: usize) -> usize {
-    sizes.sort_unstable();
-    let mut left = target;
-    for (index, size) in sizes.iter().enumerate() {
-        let share = left / (sizes.len() - index);
-        if *size > share {
-            return share;
-        }
-        left -= size;
-    }
-    usize::MAX
 }
 
 /// Fixed memory at an account; given back when dropped.
@@ -388,8 +376,6 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::AtomicUsize;
-
-    use proptest::prelude::*;
 
     use super::*;
 
@@ -502,17 +488,5 @@ mod tests {
         let (root, _pressure) = server(1_000, 8);
         drop(root.child(BOUNDS, None));
         assert!(lock(&root.parts).is_empty());
-    }
-
-    proptest! {
-        #[test]
-        fn the_common_level_is_the_largest_that_fits(mut sizes in proptest::collection::vec(0usize..1_000, 0..20), target in 0usize..5_000) {
-            let level = common_level(&mut sizes, target);
-            let cut = |level: usize| sizes.iter().map(|size| (*size).min(level)).sum::<usize>();
-            prop_assert!(cut(level) <= target);
-            if level < usize::MAX {
-                prop_assert!(cut(level + 1) > target);
-            }
-        }
     }
 }

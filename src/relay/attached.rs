@@ -18,8 +18,8 @@ use crate::protocol::frame::TextFrame;
 use crate::room::Window;
 use crate::secret::{Tag, Token};
 
-/// Bytes of greeting and refusals that may wait for a connection without a session. A client that reads nothing and has its
-/// commands refused is closed as a slow reader.
+/// Bytes of greeting and refusals that may wait for a connection without a session. A client that reads nothing and has
+/// its commands refused is closed as a slow reader.
 const GREETING_BYTES: usize = 64 * 1024;
 
 /// A connection. Made by [`Relay::greet`].
@@ -85,8 +85,8 @@ impl Attached {
         matches!(&self.to, To::Session(session) if session.rooms() > 0)
     }
 
-    /// Runs one text frame of the connection and answers it. Nothing happens when the session has moved to another connection:
-    /// the client repeats there what was not answered.
+    /// Runs one text frame of the connection and answers it. Nothing happens when the session has moved to another
+    /// connection: the client repeats there what was not answered.
     pub fn handle(&mut self, text: &str, woken: &mut Woken) {
         woken.lend(self.account.take());
         self.run(text, woken);

@@ -48,8 +48,8 @@ impl Relay {
         }
     }
 
-    /// Wipes everything and tells nobody: the state lives in another process, or was never used. Rooms and sessions refer to
-    /// each other and would stay otherwise.
+    /// Wipes everything and tells nobody: the state lives in another process, or was never used. Rooms and sessions
+    /// refer to each other and would stay otherwise.
     pub fn forget(&self) {
         self.set_taken_over();
         let mut nobody = Woken::new();

@@ -39,8 +39,8 @@ pub(super) enum SpentKey {
 }
 
 impl Relay {
-    /// Pushes a change of a room's members to every member that `to` accepts; encoded once. `place` is the place of the member
-    /// that joined, or the room's next one.
+    /// Pushes a change of a room's members to every member that `to` accepts; encoded once. `place` is the place of the
+    /// member that joined, or the room's next one.
     pub(super) fn tell(room: &SharedRoom, event: &Event, place: u64, to: impl Fn(&UserId) -> bool, woken: &mut Woken) {
         let frame = TextFrame::shared(&event.to_json(None), |bytes| woken.share(bytes));
         woken.cost(Cost::bytes(frame.len()));
@@ -57,8 +57,8 @@ impl Relay {
         Self::tell(room, event, room.next_place(), |_| true, woken);
     }
 
-    /// Takes a member out of a room and tells the others; ends the room where that follows. Nothing happens when it is not in.
-    /// `key` says what becomes of the one-time key of a member that never confirmed that it is in.
+    /// Takes a member out of a room and tells the others; ends the room where that follows. Nothing happens when it is
+    /// not in. `key` says what becomes of the one-time key of a member that never confirmed that it is in.
     pub(super) fn depart(
         &self,
         cell: &SharedCell,
@@ -264,7 +264,8 @@ impl Session {
         self.end(reason, Some(gone), SpentKey::WorksAgain, woken);
     }
 
-    /// Ends the session: it leaves its rooms for this reason, and what waited for it is wiped. `gone` answers its token later.
+    /// Ends the session: it leaves its rooms for this reason, and what waited for it is wiped. `gone` answers its token
+    /// later.
     pub(super) fn end(&self, reason: LeaveReason, gone: Option<GoneReason>, key: SpentKey, woken: &mut Woken) {
         self.wipe_outbox(gone);
         let Some(memberships) = self.take_memberships() else { return };
@@ -272,6 +273,5 @@ impl Session {
             let key = if acting.is_unconfirmed() { key } else { SpentKey::StaysSpent };
             self.relay.depart(&acting.cell, &acting.user, reason, key, woken);
         }
-        self.relay.open_sessions.fetch_sub(1, Ordering::AcqRel);
     }
 }

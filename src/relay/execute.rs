@@ -36,7 +36,8 @@ pub(super) fn refused(code: ErrorCode, field: &'static str) -> Refused {
 }
 
 impl Session {
-    /// Runs one text frame of `connection` and answers it. Nothing happens when the session has moved to another connection.
+    /// Runs one text frame of `connection` and answers it. Nothing happens when the session has moved to another
+    /// connection.
     pub(super) fn handle(self: &Arc<Self>, connection: ConnectionId, text: &str, woken: &mut Woken) {
         match command::parse(text, &self.relay.limits) {
             Ok(Request { id, command }) => self.run(connection, &command, id.as_deref(), woken),
@@ -50,7 +51,8 @@ impl Session {
         }
     }
 
-    /// Runs one command of `connection` and answers it. Nothing happens when the session has moved to another connection.
+    /// Runs one command of `connection` and answers it. Nothing happens when the session has moved to another
+    /// connection.
     pub(super) fn run(
         self: &Arc<Self>,
         connection: ConnectionId,

@@ -127,7 +127,8 @@ impl Session {
     }
 
     fn join(self: &Arc<Self>, join: &Join<'_>, id: Option<&str>, woken: &mut Woken) -> Result<(), Refused> {
-        // Everything that can be wrong with the joiner itself comes first: it spends no key and says nothing of the room.
+        // Everything that can be wrong with the joiner itself comes first: it spends no key and says nothing of the
+        // room.
         if join.public_key.is_some() {
             woken.cost(Cost::PUBLIC_KEY);
         }

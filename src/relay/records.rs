@@ -1,7 +1,7 @@
 //! The relay's whole state as a sequence of records, for another process that takes it over.
 //!
-//! Resumable sessions come first, each with its window, then the rooms, then a count of both. Sessions that were not made
-//! resumable are not among them: the process that takes over tells the other members that they are gone.
+//! Resumable sessions come first, each with its window, then the rooms, then a count of both. Sessions that were not
+//! made resumable are not among them: the process that takes over tells the other members that they are gone.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -89,8 +89,8 @@ pub enum RestoreError {
 }
 
 impl Relay {
-    /// Passes the state to `write`, record by record. The records fit together only if nothing changes meanwhile: no connection is
-    /// served and no clock is watched.
+    /// Passes the state to `write`, record by record. The records fit together only if nothing changes meanwhile: no
+    /// connection is served and no clock is watched.
     ///
     /// # Errors
     /// Those of `write`.
@@ -234,7 +234,8 @@ impl Session {
         Some((SessionState { id: self.id(), token, window, answered: outbox.answered.state() }, absence))
     }
 
-    /// Sets how long a session that was read back has been away, and may be: what was left of its time, and a minute at least.
+    /// Sets how long a session that was read back has been away, and may be: what was left of its time, and a minute at
+    /// least.
     fn restore_absence(&self, state: AbsenceState) {
         let AbsenceState { away, left, reason, for_s, keeps, removed } = state;
         let relay = &self.relay;

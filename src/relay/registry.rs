@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use foldhash::fast::RandomState;
 
-use super::account::{Account, Charge, Taken};
+use super::account::{Account, Charge, Count, Taken};
 use super::digest::Accounts;
 use super::outbox::Terms;
 use super::pressure::DROPPED_HERE;
@@ -72,7 +72,8 @@ pub(super) struct RoomAccount {
     pub(super) charge: Charge,
 }
 
-/// Boxed, so that removing an entry frees the id and the allocator wipes it. A map does not clear the slots of removed keys.
+/// Boxed, so that removing an entry frees the id and the allocator wipes it. A map does not clear the slots of removed
+/// keys.
 type FiledId = Box<RoomId>;
 type Rooms<S> = HashMap<FiledId, Arc<RoomCell<S>>, RandomState>;
 
@@ -141,7 +142,6 @@ pub struct Registry<S> {
     // Counters.
     pub(super) next_session: AtomicU64,
     pub(super) members: AtomicUsize,
-    pub(super) open_sessions: AtomicUsize,
     stopping: AtomicBool,
     taken_over: AtomicBool,
     /// Rings when something becomes due earlier than anything before.
@@ -185,7 +185,6 @@ impl<S> Registry<S> {
             schedule: Mutex::default(),
             next_session: AtomicU64::new(0),
             members: AtomicUsize::new(0),
-            open_sessions: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
             taken_over: AtomicBool::new(false),
             earlier: tokio::sync::Notify::new(),
@@ -223,7 +222,7 @@ impl<S> Registry<S> {
         Stats {
             rooms: lock(&self.rooms).len(),
             members: self.members.load(Ordering::Acquire),
-            sessions: self.open_sessions.load(Ordering::Acquire),
+            sessions: self.accounts.root().count(Count::Sessions) as usize,
             away,
             memory_bytes: self.accounts.root().held(),
             scheduled: lock(&self.schedule).by_time.len(),
@@ -338,7 +337,8 @@ impl<S> Registry<S> {
         self.reschedule(id, until, 0);
     }
 
-    /// A session came back, or ends. Like [`Registry::send_away`] it is called under the session's lock, so that the two agree.
+    /// A session came back, or ends. Like [`Registry::send_away`] it is called under the session's lock, so that the
+    /// two agree.
     pub(super) fn call_back(&self, id: u64, until: Millis) {
         lock(&self.schedule).by_time.remove(&(until, Due::Session(id)));
         // The caller has the session, so it is not dropped here.

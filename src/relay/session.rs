@@ -1,5 +1,5 @@
-//! A session: one client's memberships and the events that wait for it. A connection serves it; a resumable session outlives
-//! the connection.
+//! A session: one client's memberships and the events that wait for it. A connection serves it; a resumable session
+//! outlives the connection.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
@@ -29,9 +29,9 @@ const HERE: Millis = Millis::MAX;
 pub struct Session {
     id: u64,
     pub(super) relay: Arc<Relay>,
-    /// The connection that this session serves. Held while a command runs and while the session moves to a new connection. A
-    /// command from the old connection therefore either finishes before the move or is ignored; it cannot run again next to
-    /// the client's retry.
+    /// The connection that this session serves. Held while a command runs and while the session moves to a new
+    /// connection. A command from the old connection therefore either finishes before the move or is ignored; it cannot
+    /// run again next to the client's retry.
     pub(super) serves: Mutex<ConnectionId>,
     pub(super) outbox: Mutex<Outbox>,
     /// The account that pays for what it sends.
@@ -52,7 +52,8 @@ pub(super) struct Membership {
 
 /// What a command needs to know of the membership under which it acts.
 ///
-/// Commands share it rather than the room's cell: a count that all members' event loops change would wander between the processors.
+/// Commands share it rather than the room's cell: a count that all members' event loops change would wander between the
+/// processors.
 pub(super) struct Acting {
     room_id: RoomId,
     pub(super) user: UserId,
@@ -107,7 +108,6 @@ impl Membership {
 impl Session {
     /// A session with no rooms. It counts among the relay's sessions until it ends.
     pub(super) fn open(relay: &Arc<Relay>, id: u64, outbox: Outbox, taken: Taken) -> Arc<Self> {
-        relay.open_sessions.fetch_add(1, Ordering::AcqRel);
         let session = Self::with(relay, id, outbox, Some(Vec::new()));
         session.move_to(&mut lock(&session.outbox), taken);
         session
@@ -212,8 +212,8 @@ impl Session {
         lock(&self.memberships).iter().flatten().map(|membership| membership.acting.clone()).collect()
     }
 
-    /// The answer number `seq` tells the client that it is in a room; the client confirms that by an acknowledgement, or by its
-    /// next command there.
+    /// The answer number `seq` tells the client that it is in a room; the client confirms that by an acknowledgement,
+    /// or by its next command there.
     pub(super) fn await_confirmation(&self, acting: &Acting, seq: u64) {
         if acting.unconfirmed.swap(seq, Ordering::AcqRel) == 0 {
             self.unconfirmed.fetch_add(1, Ordering::AcqRel);
@@ -332,8 +332,8 @@ impl Session {
         fate
     }
 
-    /// Enforces the bounds of the window: drops messages, and compacts joins and leaves if nobody reads the window now. A
-    /// session whose own answers exceed the bounds has to end.
+    /// Enforces the bounds of the window: drops messages, and compacts joins and leaves if nobody reads the window now.
+    /// A session whose own answers exceed the bounds has to end.
     pub(super) fn keep_window(&self, outbox: &mut Outbox, scope: Scope, woken: &mut Woken) {
         let bounds = self.relay.window_bounds();
         if scope == Scope::All {
@@ -349,8 +349,8 @@ impl Session {
         }
     }
 
-    /// This session has lost events that may not be lost, so it must end. If it is away, the clock ends it (the caller may
-    /// hold a room lock, so we cannot). If it is connected, closing the connection ends it.
+    /// This session has lost events that may not be lost, so it must end. If it is away, the clock ends it (the caller
+    /// may hold a room lock, so we cannot). If it is connected, closing the connection ends it.
     fn lose(&self, outbox: &mut Outbox, woken: &mut Woken) {
         match outbox.line {
             Line::Connected(_) => outbox.close(CloseReason::SlowReader, woken),
@@ -383,8 +383,8 @@ impl Session {
 
     // ---- its connection ----
 
-    /// Passes what waits to `write`, frame by frame, until that returns `false`. Returns whether there may be more. An error
-    /// means that the connection is to be closed; the session may go on elsewhere.
+    /// Passes what waits to `write`, frame by frame, until that returns `false`. Returns whether there may be more. An
+    /// error means that the connection is to be closed; the session may go on elsewhere.
     pub(super) fn take(
         &self,
         connection: ConnectionId,
@@ -425,7 +425,8 @@ impl Session {
         lock(&self.outbox).closing_of(connection)
     }
 
-    /// Wipes what waits. From here on the session cannot be taken up; a client that tries is told why, where there is a reason.
+    /// Wipes what waits. From here on the session cannot be taken up; a client that tries is told why, where there is a
+    /// reason.
     pub(super) fn wipe_outbox(&self, reason: Option<GoneReason>) {
         let token = {
             let mut guard = lock(&self.outbox);

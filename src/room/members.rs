@@ -196,7 +196,8 @@ impl<H: PartialEq> Room<H> {
         self.order.values().filter_map(|user| self.members.get(user).map(|member| (*user, member)))
     }
 
-    /// Lets somebody in by a key, spending a one-time key at that moment. `is_member` says that its session is in the room already.
+    /// Lets somebody in by a key, spending a one-time key at that moment. `is_member` says that its session is in the
+    /// room already.
     ///
     /// # Errors
     /// Nobody came in, and no key is spent.
@@ -251,8 +252,8 @@ impl<H: PartialEq> Room<H> {
         self.members.insert(user, Member { username, public_key, card, handle, since, place, came_by, unconfirmed });
     }
 
-    /// Takes a member out; `None` when it was not in. An owner's heir is the longest-standing member whose handle `is_here`
-    /// confirms, or if there is none the longest-standing of all.
+    /// Takes a member out; `None` when it was not in. An owner's heir is the longest-standing member whose handle
+    /// `is_here` confirms, or if there is none the longest-standing of all.
     pub fn depart(&mut self, user: &UserId, is_here: impl Fn(&H) -> bool) -> Option<(Member<H>, Aftermath)> {
         let member = self.members.remove(user)?;
         self.version += 1;

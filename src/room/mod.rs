@@ -5,11 +5,13 @@
 //! chooses.
 
 mod keys;
+mod level;
 mod members;
 mod state;
 mod window;
 
 pub use keys::{JoinKeys, KeyLife};
+pub use level::level;
 pub use members::{Admission, Aftermath, Member, Newcomer, Refusal, Room, RoomOptions, Shown, WayIn};
 pub use state::{FrameState, KeyState, MemberState, RoomState, WindowState};
 pub use window::{Bounds, Change, Delivery, Dropped, Kind, Origin, OutOfRange, Scope, Source, Window};

@@ -1,18 +1,20 @@
 //! The events that wait for one session, and those that were written but may be lost on the way.
 //!
 //! Events are numbered from 1 in the order in which they were pushed. Without retention an event is dropped when it is
-//! taken for writing. With retention it stays until it is acknowledged, so that [`Window::rewind`] can deliver it again.
+//! taken for writing. With retention it stays until it is acknowledged, so that [`Window::rewind`] can deliver it
+//! again.
 //!
-//! A retained window that grows past its bounds drops messages and keeps their numbers as a gap. It takes them from the source
-//! that has most, oldest first. It never drops answers. Joins, leaves and changes of the owner are **compacted** when there are
-//! many of one room: a mark takes their place, and when the client comes back the mark becomes one event that says who is in
-//! the room ([`Window::settle`]).
+//! A retained window that grows past its bounds drops messages and keeps their numbers as a gap. It takes them from the
+//! source that has most, oldest first. It never drops answers. Joins, leaves and changes of the owner are **compacted**
+//! when there are many of one room: a mark takes their place, and when the client comes back the mark becomes one event
+//! that says who is in the room ([`Window::settle`]).
 
 use std::collections::{HashMap, VecDeque};
 
 use foldhash::fast::RandomState;
 use serde::{Deserialize, Serialize};
 
+use super::level::level;
 use crate::protocol::codes::GapReason;
 use crate::protocol::frame::TextFrame;
 
@@ -126,7 +128,8 @@ impl Entry {
         }
     }
 
-    /// Bytes that are this window's alone, as the allocator counts them. What recipients share is charged to its sender.
+    /// Bytes that are this window's alone, as the allocator counts them. What recipients share is charged to its
+    /// sender.
     fn owned(&self) -> usize {
         match self {
             Self::Event { frame, .. } | Self::Unnumbered(frame) => allocated(frame.own_len()),
@@ -365,7 +368,8 @@ impl Window {
             self.taken_messages += messages;
             let delivery = match entry {
                 Entry::Event { frame, .. } | Entry::Unnumbered(frame) => Delivery::Frame(frame.clone()),
-                // A mark is settled before anything is written; one that is not says at least that something is missing.
+                // A mark is settled before anything is written; one that is not says at least that something is
+                // missing.
                 Entry::Mark(_) => self.gap(Missing::CHANGE),
                 Entry::Gap(missing) => self.gap(*missing),
             };
@@ -469,9 +473,9 @@ impl Window {
         self.check();
     }
 
-    /// Drops messages when what is within the scope exceeds the bounds, until a quarter of them is free, so that this happens
-    /// seldom. The source that has most loses first, oldest first, down to what the next source has, and so on. Returns whether
-    /// the bounds are kept now.
+    /// Drops messages when what is within the scope exceeds the bounds, until a quarter of them is free, so that this
+    /// happens seldom. The source that has most loses first, oldest first, down to what the next source has, and so on.
+    /// Returns whether the bounds are kept now.
     pub fn keep_within(&mut self, bounds: Bounds, reason: GapReason, scope: Scope) -> bool {
         let target = Bounds { bytes: bounds.bytes - bounds.bytes / 4, events: bounds.events - bounds.events / 4 };
         let (bytes, _) = self.held(scope);
@@ -499,8 +503,8 @@ impl Window {
         }
     }
 
-    /// Drops messages until the window's own memory is at most `memory` bytes, with a quarter to spare; the source that has most
-    /// loses first. Returns what was dropped: to free much takes time.
+    /// Drops messages until the window's own memory is at most `memory` bytes, with a quarter to spare; the source that
+    /// has most loses first. Returns what was dropped: to free much takes time.
     pub fn shrink_to(&mut self, memory: usize, reason: GapReason) -> Dropped {
         let before = self.memory();
         let mut dropped = Vec::new();
@@ -583,8 +587,8 @@ impl Window {
 
     // ---- changes of rooms' members ----
 
-    /// Compacts the changes of the rooms of which there are more than a window keeps, or of all rooms. Only for a window that
-    /// nobody reads: its marks must be settled before anything is taken.
+    /// Compacts the changes of the rooms of which there are more than a window keeps, or of all rooms. Only for a
+    /// window that nobody reads: its marks must be settled before anything is taken.
     pub fn compact(&mut self, all: bool) {
         let beyond = |room: &&RoomChanges| all || room.events > MEMBERS.events || room.bytes > MEMBERS.bytes;
         let mut rooms: Vec<_> = self
@@ -621,8 +625,8 @@ impl Window {
         }
     }
 
-    /// The client knows the event that a mark took the place of, but not all that the mark stands for: the mark moves to the first
-    /// event that is missing. If none is, the client knows everything.
+    /// The client knows the event that a mark took the place of, but not all that the mark stands for: the mark moves
+    /// to the first event that is missing. If none is, the client knows everything.
     fn move_mark(&mut self, mark: Change) {
         let missing = self.entries.iter().position(|entry| matches!(entry, Entry::Gap(missing) if missing.changes > 0));
         let Some(at) = missing else {
@@ -642,9 +646,9 @@ impl Window {
         }
     }
 
-    /// Settles the mark of a room: `frame` says who is in it now. Messages behind the mark whose sender `is_here` denies are
-    /// dropped, since the client does not know the sender any more. Without a frame the room is over for the client, and the
-    /// mark becomes a gap.
+    /// Settles the mark of a room: `frame` says who is in it now. Messages behind the mark whose sender `is_here`
+    /// denies are dropped, since the client does not know the sender any more. Without a frame the room is over for the
+    /// client, and the mark becomes a gap.
     pub fn settle(&mut self, room: u64, mut frame: Option<TextFrame>, is_here: impl Fn(u64) -> bool) {
         let mut behind = false;
         self.rewrite(|_, entry| match &entry {
@@ -689,21 +693,4 @@ impl Window {
             assert!(room.events > 0 || room.marked, "a room without changes is forgotten");
         }
     }
-}
-
-/// The level to which the largest of these must be cut so that together they lose at least `excess`; 0 when that is too much.
-pub(super) fn level(held: impl Iterator<Item = usize>, excess: usize) -> usize {
-    let mut held: Vec<_> = held.collect();
-    held.sort_unstable_by(|a, b| b.cmp(a));
-    let mut above = 0;
-    for (index, &largest) in held.iter().enumerate() {
-        above += largest;
-        let next = held.get(index + 1).copied().unwrap_or(0);
-        let count = index + 1;
-        // All of the first `count` cut down to the next one: is that enough?
-        if above - next * count >= excess {
-            return (above - excess) / count;
-        }
-    }
-    0
 }

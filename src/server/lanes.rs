@@ -1,13 +1,17 @@
 //! The work that waits in an event loop, in two lanes: the small work of many connections, and the large work of a few.
 //!
 //! The small lane is emptied before each piece of the large lane. A flood, or a fan-out to thousands, therefore delays
-//! other conversations by at most one piece. A piece is one read of at most 64 KiB or a group of writes. Every turn also
-//! serves the large lane, for longer if the small lane took longer, so that neither starves the other. The large lane
-//! reads before it writes, so that many events become one system call.
+//! other conversations by at most one piece. A piece is one read of at most 64 KiB or a group of writes. Every turn
+//! also serves the large lane, for longer if the small lane took longer, so that neither starves the other. The large
+//! lane reads before it writes, so that many events become one system call.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
+use std::time::Duration;
 
+/// How long one batch of one connection may take, and the reads of the small lane in one turn. Past it the server
+/// counts as saturated.
+pub(super) const TURN: Duration = Duration::from_millis(1);
 /// Reads (of one connection each) in the large lane before everything that then waits is written.
 const READS_TOGETHER: usize = 64;
 /// Writes in a piece of the large lane, and that are encrypted for before the first of them.
@@ -25,7 +29,7 @@ pub(super) enum Lane {
 }
 
 impl Lane {
-    /// For those whom one read woke: `count` of them, by a read of this lane.
+    /// For the `count` connections that one read woke, by a read of this lane.
     pub(super) fn of_woken(read: Lane, count: usize) -> Self {
         if count > FEW { Self::Large } else { read }
     }

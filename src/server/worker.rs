@@ -18,7 +18,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use slab::Slab;
 
 use super::connection::{Connection, Next, Scratch};
-use super::lanes::{self, Lane, Lanes, Piece, WRITES_TOGETHER};
+use super::lanes::{self, Lane, Lanes, Piece, TURN, WRITES_TOGETHER};
 use super::mailbox::{
     Freeze, Leave, Letters, MAX_WORKERS, Mailbox, Newcomer, Routes, WorkersHandle, connection_id, slot_of,
 };
@@ -33,8 +33,6 @@ const WAKER: Token = Token(usize::MAX);
 const IDLE_TO_WIPE: Duration = Duration::from_millis(10);
 /// A loop that always has something to do wipes its stack after attending to this many connections.
 const ATTENDED_TO_WIPE: u32 = 4096;
-/// How long the reads of the small lane may take in one turn. Past it the server counts as saturated.
-const TURN: Duration = Duration::from_millis(1);
 /// Reads after which the loop looks at the clock.
 const READS_PER_LOOK: usize = 8;
 /// Clients come back within this time after a restart, each at its own moment.
@@ -254,7 +252,7 @@ impl Worker {
             slots.drain(..).for_each(|slot| self.defer(slot, now));
         }
         let mut served = 0;
-        let mut left = std::mem::take(slots).into_iter();
+        let mut left = slots.drain(..);
         while let Some(slot) = if saturated { self.lanes.take_deferred() } else { left.next() } {
             self.read(slot, now);
             served += 1;

@@ -1,4 +1,5 @@
-//! Being away is not leaving: how long a session waits, what becomes of its room and its keys, and what a token is told later.
+//! Being away is not leaving: how long a session waits, what becomes of its room and its keys, and what a token is told
+//! later.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,5 @@
-//! One member on a bad line, against the log of what happened: everything arrives once and in order, or is named in a gap.
+//! One member on a bad line, against the log of what happened: everything arrives once and in order, or is named in a
+//! gap.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -271,7 +272,8 @@ proptest! {
         story.end();
     }
 
-    /// A worker would catch a panic and drop the connection; here it fails. And every command with an id has exactly one answer.
+    /// A worker would catch a panic and drop the connection; here it fails. And every command with an id has exactly
+    /// one answer.
     #[test]
     fn no_frame_makes_the_relay_panic(
         mutations in proptest::collection::vec((any::<usize>(), any::<usize>(), 0usize..9, "\\PC{0,4}"), 1..40),

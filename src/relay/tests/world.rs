@@ -1,4 +1,5 @@
-//! What the tests of the relay share: a relay, connections that are read when a test likes, and the words of the protocol.
+//! What the tests of the relay share: a relay, connections that are read when a test likes, and the words of the
+//! protocol.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};

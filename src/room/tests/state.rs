@@ -9,7 +9,8 @@ use crate::room::{Admission, Delivery, Scope, Shown, Source, WayIn};
 const MESSAGE: Kind = Kind::Message(Origin { room: 1, sender: 2, source: Source(3) });
 const CHANGE: Change = Change { room: 7, place: 9 };
 
-/// A room whose owner is session 0, with session 1 by a one-time key and session 2 by the forever key; two keys are left.
+/// A room whose owner is session 0, with session 1 by a one-time key and session 2 by the forever key; two keys are
+/// left.
 fn room(tags: &TagKey) -> (Room<u8>, [Token; 3]) {
     let options = RoomOptions { max_members: 9, expires_at: Some(1_000), owner_leaves: OwnerLeaves::Transfer };
     let (mut room, owner) = Room::new(RoomId::random(), Zeroizing::new("tea".to_owned()), options, newcomer(0, 0));

@@ -89,8 +89,8 @@ impl Model {
         items.iter().map(Item::bytes).sum()
     }
 
-    /// Takes the next delivery: an item, or as many lost ones as stand together. The window may tell a gap in several parts, so this takes
-    /// as many as it told.
+    /// Takes the next delivery: an item, or as many lost ones as stand together. The window may tell a gap in several
+    /// parts, so this takes as many as it told.
     fn take(&mut self, lost: usize) -> Vec<Item> {
         let items: Vec<_> = self.waits.drain(..lost.max(1)).collect();
         self.written = items.iter().filter_map(Item::number).max().unwrap_or(self.written);
@@ -240,7 +240,8 @@ fn run(steps: &[Step]) {
         assert!(!window.waits_beyond(bounds(waits)));
         assert!(waits == 0 || window.waits_beyond(bounds(waits - 1)));
     }
-    // Whatever happened, all that is still due comes: nothing else never forgotten is missing, and every number is accounted for.
+    // Whatever happened, all that is still due comes: nothing else never forgotten is missing, and every number is
+    // accounted for.
     let due: Vec<_> = model.all().filter_map(Item::number).collect();
     assert_eq!(due, (model.arrived + 1..=model.last).collect::<Vec<_>>());
     while take(&mut window, &mut model) {}

@@ -3,7 +3,7 @@
 use super::window::{MESSAGE, away, deliveries, frame};
 use crate::protocol::codes::GapReason;
 use crate::protocol::frame::TextFrame;
-use crate::room::window::level;
+use crate::room::level;
 use crate::room::{Bounds, Change, Kind, Scope, Window};
 
 #[test]

@@ -5,19 +5,19 @@ use std::time::{Duration, Instant};
 
 use rustls::ServerConnection;
 
+use super::super::lanes::TURN;
 use super::{Connection, GROWTH, MUCH, Next, Scratch, State, Unfinished};
 use crate::protocol::codes::{CloseReason, ErrorCode};
 use crate::protocol::frame::{ClientFrame, FrameError, MAX_CONTROL_PAYLOAD, Opcode, read_client_frame, unmask};
 use crate::relay::{Cost, Ending, Woken};
 use crate::secret::wipe;
 
-/// How long one batch of one connection may take.
-const TURN: Duration = Duration::from_millis(1);
 /// Tokens of a frame after which the clock and the session are looked at …
 const DEAR: u32 = 10;
 /// … and the number of cheaper frames.
 const FRAMES_PER_LOOK: u32 = 32;
-/// Tokens that a connection draws from its address's account at a time, so that most frames change no number that event loops share.
+/// Tokens that a connection draws from its address's account at a time, so that most frames change no number that event
+/// loops share.
 const TOKENS_AT_ONCE: i64 = 64;
 /// Memory of the system for a connection whose reader takes nothing, in bytes.
 const BLOCKED: usize = 300 * 1024;
@@ -325,7 +325,8 @@ struct Turn {
 }
 
 impl Turn {
-    /// Whether the clock and the session are to be looked at, before the next frame is read. `spent` are the tokens spent so far.
+    /// Whether the clock and the session are to be looked at, before the next frame is read. `spent` are the tokens
+    /// spent so far.
     fn asks_for_a_look(&mut self, spent: u32) -> bool {
         let dear = spent.saturating_sub(std::mem::replace(&mut self.spent, spent)) > DEAR;
         self.frames += 1;
