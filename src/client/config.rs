@@ -36,8 +36,8 @@ pub struct Config {
     /// The first attempt to connect again comes after a random wait of at most this long. The bound doubles with each
     /// attempt, up to 60 times this. 0.5 s by default.
     pub first_retry_within: Duration,
-    /// For how long the server shall keep the session while the connection is away, in whole seconds. By default, for as long as
-    /// the server does (`resume_window_s`); more than that is not possible.
+    /// For how long the server shall keep the session while the connection is away, in whole seconds. By default, for
+    /// as long as the server does (`resume_window_s`); more than that is not possible.
     pub away_for: Option<Duration>,
     /// The largest event that is accepted, in bytes. 16 MiB by default. Twice this may wait for the application before
     /// reading from the server pauses.

@@ -306,7 +306,8 @@ impl SessionState {
         }
     }
 
-    /// What every `resume` of this client says: a program has all that it needs to come back, unlike a page that was closed.
+    /// What every `resume` of this client says: a program has all that it needs to come back, unlike a page that was
+    /// closed.
     fn wish(&self) -> Resume<'static> {
         Resume { for_s: self.for_s, keeps: Some(true), ..Resume::default() }
     }

@@ -1,6 +1,6 @@
 //! The RSA public key that a member brings: parsed, bounded and brought into one form.
 //!
-//! Clients send PKCS#1 (`BEGIN RSA PUBLIC KEY`) or SPKI (`BEGIN PUBLIC KEY`) in PEM. Whoever receives one, relay or
+//! Clients send PKCS#1 (`BEGIN RSA PUBLIC KEY`) or SPKI (`BEGIN PUBLIC KEY`) in PEM. A receiver, relay or
 //! member, puts it through [`PublicKey::from_pem`], which goes from cheap to dear: length of the text, PEM armour, DER
 //! structure, size and exponent, and only then the number itself. What comes out is the one PKCS#1 encoding of that
 //! key, so equal keys have equal bytes whatever armour they came in.

@@ -1,4 +1,5 @@
-//! What a client warns its user of: each way in which a server or a member can be caught is a kind of its own, with a sentence for people.
+//! What a client warns its user of: each way in which a server or a member can be caught is a kind of its own, with a
+//! sentence for people.
 //!
 //! No sentence blames the server for what a member can cause alone.
 use std::fmt;
@@ -17,7 +18,7 @@ pub struct Who {
 }
 
 impl Who {
-    /// Somebody of whom only the server's id is known.
+    /// A member of which only the server's id is known.
     pub(crate) fn stranger(user_id: &str) -> Self {
         Self { user_id: user_id.to_owned(), fingerprint: None, name: None }
     }
@@ -34,7 +35,7 @@ impl fmt::Display for Who {
 pub struct Alarm {
     /// What is wrong.
     pub kind: AlarmKind,
-    /// Whom it is about.
+    /// The member that it is about.
     pub who: Who,
     /// The second member, where two disagree.
     pub other: Option<Who>,

@@ -76,7 +76,7 @@ impl FileOffer {
 pub struct NewSecret {
     /// The room secret, with its epoch.
     pub secret: RoomSecret,
-    /// All whom the owner accepts, in bytewise order: the roster.
+    /// All members that the owner accepts, in bytewise order: the roster.
     pub members: Vec<Fingerprint>,
     /// The chain of owners, as bytes.
     pub chain: Vec<u8>,
@@ -198,7 +198,8 @@ impl Body {
     /// Reads a body.
     ///
     /// # Errors
-    /// [`SealedError::Field`], also for a type that may not stand in this conversation; [`SealedError::Name`] for a file's.
+    /// [`SealedError::Field`], also for a type that may not stand in this conversation; [`SealedError::Name`] for a
+    /// file's.
     pub(super) fn parse(kind: &str, private: bool, body: Option<&Json>) -> Result<Self, SealedError> {
         let fits = match kind {
             "timer" | "typing" | "read" => !private,

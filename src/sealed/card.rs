@@ -1,5 +1,5 @@
-//! The member card: who a member is and what it can be sealed to, sealed under the room secret so that the relay, which hands it on, cannot
-//! read it.
+//! The member card: who a member is and what it can be sealed to, sealed under the room secret so that the relay, which
+//! hands it on, cannot read it.
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -88,7 +88,8 @@ impl Card {
 
     /// Opens a card and checks the member's own signature.
     ///
-    /// In this order: length in characters, base64, version, epoch, opening, padding, length, JSON, `key`, signature, `name`, `invite`.
+    /// In this order: length in characters, base64, version, epoch, opening, padding, length, JSON, `key`, signature,
+    /// `name`, `invite`.
     ///
     /// # Errors
     /// The [`SealedError`] of the first of these that fails.

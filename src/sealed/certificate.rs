@@ -91,8 +91,8 @@ impl Certificate {
     /// Reads one; the signature is for [`verify`](Self::verify).
     ///
     /// # Errors
-    /// [`SealedError::Length`] for other than 94 bytes, [`SealedError::Kind`] for an unknown kind, [`SealedError::Field`] for more links
-    /// than a chain can have.
+    /// [`SealedError::Length`] for other than 94 bytes, [`SealedError::Kind`] for an unknown kind,
+    /// [`SealedError::Field`] for more links than a chain can have.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, SealedError> {
         let bytes: &[u8; CERTIFICATE_BYTES] = bytes.try_into().map_err(|_| SealedError::Length)?;
         let (epoch, rest) = bytes.split_first_chunk().ok_or(SealedError::Length)?;

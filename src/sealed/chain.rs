@@ -43,7 +43,8 @@ pub struct OwnerLink {
     signature: [u8; SIGNATURE_BYTES],
 }
 
-/// A verified list of owners, from the creator to the present one. It cannot be made from bytes without checking every signature.
+/// A verified list of owners, from the creator to the present one. It cannot be made from bytes without checking every
+/// signature.
 #[derive(Clone, PartialEq, Eq)]
 pub struct OwnerChain {
     root: VerifyingKey,
@@ -59,9 +60,9 @@ impl OwnerChain {
     /// Reads `(new key 32 ‖ kind 1 ‖ epoch 4 ‖ signature 64)…` and checks every link from `root` on.
     ///
     /// # Errors
-    /// [`SealedError::Length`] if it is not a whole number of links or more than [`MAX_LINKS`]; [`SealedError::Kind`] or
-    /// [`SealedError::Key`] for a link of unknown kind or with a weak key; [`SealedError::Chain`] if an epoch is lower than the one
-    /// before or a link was not signed by the owner before.
+    /// [`SealedError::Length`] if it is not a whole number of links or more than [`MAX_LINKS`]; [`SealedError::Kind`]
+    /// or [`SealedError::Key`] for a link of unknown kind or with a weak key; [`SealedError::Chain`] if an epoch is
+    /// lower than the one before or a link was not signed by the owner before.
     pub fn from_bytes(root: VerifyingKey, bytes: &[u8]) -> Result<Self, SealedError> {
         let (links, rest) = bytes.as_chunks::<LINK_BYTES>();
         if !rest.is_empty() || links.len() > MAX_LINKS {
@@ -112,7 +113,8 @@ impl OwnerChain {
     /// The chain with one more owner, signed for by `owner`, the present one.
     ///
     /// # Errors
-    /// [`SealedError::Chain`] if `owner` is not the present one or the chain is full; [`SealedError::Key`] if signing fails.
+    /// [`SealedError::Chain`] if `owner` is not the present one or the chain is full; [`SealedError::Key`] if signing
+    /// fails.
     pub fn handed_to(
         &self,
         owner: &Identity,

@@ -51,7 +51,8 @@ pub enum SealedError {
     /// The invite in a link is not signed by the room's owner, or is of another epoch than the link.
     #[error("the invite is not the owner's")]
     Certificate,
-    /// A key that cannot be used, such as an Ed25519 key of small order, or an operation that the cryptographic library refused.
+    /// A key that cannot be used, such as an Ed25519 key of small order, or an operation that the cryptographic library
+    /// refused.
     #[error("the key cannot be used")]
     Key,
 }

@@ -5,7 +5,8 @@ use aws_lc_rs::digest::{SHA256, digest};
 
 use super::{encoding, error::SealedError};
 
-/// The BIP-39 English word list (2,048 words), as in the MIT-licensed package `mnemonic` of its reference implementation.
+/// The BIP-39 English word list (2,048 words), as in the MIT-licensed package `mnemonic` of its reference
+/// implementation.
 const WORDS: &str = include_str!("words.txt");
 
 /// `SHA-256(LP("subrosa v2 identity", ed25519 pub))`.

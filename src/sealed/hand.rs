@@ -1,8 +1,8 @@
-//! Hands: how a chain goes to each member, and how the key of a private message does. Both are sealed to the recipient's leaf by HPKE, with a
-//! PSK that only members have.
+//! Hands: how a chain goes to each member, and how the key of a private message does. Both are sealed to the
+//! recipient's leaf by HPKE, with a PSK that only members have.
 //!
-//! All members have the PSK, so HPKE does not say who sealed. A hand is therefore signed by the member whose chain it is; a private message
-//! is signed itself.
+//! All members have the PSK, so HPKE does not say who sealed. A hand is therefore signed by the member whose chain it
+//! is; a private message is signed itself.
 use zeroize::Zeroizing;
 
 use super::{
@@ -46,7 +46,8 @@ impl Content {
     /// Reads `content`.
     ///
     /// # Errors
-    /// [`SealedError::Base64`], [`Version`](SealedError::Version), [`Kind`](SealedError::Kind) or [`Length`](SealedError::Length).
+    /// [`SealedError::Base64`], [`Version`](SealedError::Version), [`Kind`](SealedError::Kind) or
+    /// [`Length`](SealedError::Length).
     pub fn parse(content: &str) -> Result<Self, SealedError> {
         if content.is_empty() {
             return Ok(Self::Nothing);

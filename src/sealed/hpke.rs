@@ -1,4 +1,5 @@
-//! HPKE (RFC 9180) in PSK mode, over X-Wing (KEM 0x647A), HKDF-SHA256 (0x0001) and AES-256-GCM (0x0002), for one message each.
+//! HPKE (RFC 9180) in PSK mode, over X-Wing (KEM 0x647A), HKDF-SHA256 (0x0001) and AES-256-GCM (0x0002), for one
+//! message each.
 use aws_lc_rs::hmac;
 use zeroize::Zeroizing;
 
@@ -46,7 +47,8 @@ pub(crate) fn open(leaf: &Leaf, context: &Context<'_>, sealed: &[u8]) -> Result<
     Ok(Zeroizing::new(plain.to_vec()))
 }
 
-/// RFC 9180, section 5.1: the key and the base nonce. A suite with another length of key takes its beginning (the test's).
+/// RFC 9180, section 5.1: the key and the base nonce. A suite with another length of key takes its beginning (the
+/// test's).
 fn schedule(
     suite: &[u8; 10],
     shared: &[u8; 32],

@@ -9,8 +9,8 @@ pub const SIGNATURE_BYTES: usize = 64;
 
 /// A member's public Ed25519 key (RFC 8032, 32 bytes). The creator's is the room's `root`.
 ///
-/// Encodings that verifiers treat differently are refused: those beyond the prime, and points of small order, under which one signature may
-/// hold for every message.
+/// Encodings that verifiers treat differently are refused: those beyond the prime, and points of small order, under
+/// which one signature may hold for every message.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct VerifyingKey([u8; 32]);
 

@@ -1,8 +1,8 @@
 //! Strict JSON for what members say to each other.
 //!
-//! A signature covers bytes, and every client must read the same out of them. So what parsers treat differently is refused: a name
-//! twice in one object, lone surrogates, bytes that are not UTF-8, numbers other than plain integers, deep nesting. Strings are wiped when
-//! dropped.
+//! A signature covers bytes, and every client must read the same out of them. So what parsers treat differently is
+//! refused: a name twice in one object, lone surrogates, bytes that are not UTF-8, numbers other than plain integers,
+//! deep nesting. Strings are wiped when dropped.
 use std::{collections::BTreeMap, fmt};
 
 use serde::{

@@ -1,7 +1,8 @@
-//! Leaves: the keys that members are sealed to. X-Wing (draft-connolly-cfrg-xwing-kem; HPKE's KEM 0x647A): ML-KEM-768 and X25519 at once, so
-//! that either may fall.
+//! Leaves: the keys that members are sealed to. X-Wing (draft-connolly-cfrg-xwing-kem; HPKE's KEM 0x647A): ML-KEM-768
+//! and X25519 at once, so that either may fall.
 //!
-//! A member replaces its leaf from time to time and wipes the old one; what was handed to it before cannot be opened any more.
+//! A member replaces its leaf from time to time and wipes the old one; what was handed to it before cannot be opened
+//! any more.
 use aws_lc_rs::{
     agreement::{self, PrivateKey, UnparsedPublicKey, X25519},
     digest::{self, SHA3_256},
@@ -79,7 +80,8 @@ impl Leaf {
         Self::from_halves(generation, ml_kem, x25519, public.as_ref())
     }
 
-    /// Takes given keys: ML-KEM-768's expanded decapsulation key (2,400 bytes, which hold the public key) and X25519's scalar (32 bytes).
+    /// Takes given keys: ML-KEM-768's expanded decapsulation key (2,400 bytes, which hold the public key) and X25519's
+    /// scalar (32 bytes).
     ///
     /// # Errors
     /// [`SealedError::Key`] if one of them is no such key.

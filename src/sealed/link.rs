@@ -57,7 +57,7 @@ impl Link {
         self.chain.root()
     }
 
-    /// Writes `https://HOST:PORT/#BASE64`. It holds the room's secret: show it only to whom it invites.
+    /// Writes `https://HOST:PORT/#BASE64`. It holds the room's secret: show it only to the guest.
     pub fn to_url(&self) -> SecretString {
         let secret = Zeroizing::new([&self.secret.epoch().to_be_bytes()[..], self.secret.expose()].concat());
         let parts = length_prefixed(&[
@@ -80,8 +80,9 @@ impl Link {
     ///
     /// # Errors
     /// [`SealedError::Link`], [`Base64`](SealedError::Base64), [`Version`](SealedError::Version),
-    /// [`Length`](SealedError::Length), [`Field`](SealedError::Field), [`Name`](SealedError::Name), [`Kind`](SealedError::Kind),
-    /// [`Key`](SealedError::Key), [`Chain`](SealedError::Chain) or [`Certificate`](SealedError::Certificate).
+    /// [`Length`](SealedError::Length), [`Field`](SealedError::Field), [`Name`](SealedError::Name),
+    /// [`Kind`](SealedError::Kind), [`Key`](SealedError::Key), [`Chain`](SealedError::Chain) or
+    /// [`Certificate`](SealedError::Certificate).
     pub fn parse(url: &str) -> Result<Self, SealedError> {
         let url = url.trim();
         if url.len() > MAX_LINK_BYTES {

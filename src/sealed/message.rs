@@ -1,7 +1,8 @@
 //! Signing, sealing and opening messages.
 //!
-//! A room message is sealed once, under the keys of one step of its author's chain, and is the same for all recipients (`shared`). A private
-//! one is sealed under the one step of a fresh key. [`hand`](super::hand) is how recipients get those keys.
+//! A room message is sealed once, under the keys of one step of its author's chain, and is the same for all recipients
+//! (`shared`). A private one is sealed under the one step of a fresh key. [`hand`](super::hand) is how recipients get
+//! those keys.
 use zeroize::Zeroizing;
 
 use super::{
@@ -48,8 +49,8 @@ impl Shared {
     /// Reads the head of a `shared`.
     ///
     /// # Errors
-    /// [`SealedError::Base64`], [`Version`](SealedError::Version), [`Length`](SealedError::Length), [`Kind`](SealedError::Kind) for an
-    /// unknown tag, or [`Field`](SealedError::Field) for an index of 128 or more.
+    /// [`SealedError::Base64`], [`Version`](SealedError::Version), [`Length`](SealedError::Length),
+    /// [`Kind`](SealedError::Kind) for an unknown tag, or [`Field`](SealedError::Field) for an index of 128 or more.
     pub fn parse(shared: &str) -> Result<Self, SealedError> {
         let bytes = from_base64(shared)?;
         let (Header { epoch }, rest) = Header::split(&bytes)?;
@@ -80,8 +81,8 @@ impl Shared {
     /// Opens a room message with the keys of its step, and checks that `author` signed it for this room and place.
     ///
     /// # Errors
-    /// [`SealedError::Kind`] if it is none, [`DoesNotOpen`](SealedError::DoesNotOpen), [`Padding`](SealedError::Padding) or
-    /// [`Signature`](SealedError::Signature).
+    /// [`SealedError::Kind`] if it is none, [`DoesNotOpen`](SealedError::DoesNotOpen),
+    /// [`Padding`](SealedError::Padding) or [`Signature`](SealedError::Signature).
     pub fn open_room(
         &self,
         keys: &StepKeys,

@@ -10,7 +10,8 @@
 //! - [`hand`], [`message`], [`note`]: how it goes to them
 //! - [`room`], [`alarm`]: one membership as a state machine, and what it warns of
 //!
-//! Every sealed object is refused with a [`SealedError`], whose identifiers the test vectors in `tests/vectors` share with other clients.
+//! Every sealed object is refused with a [`SealedError`], whose identifiers the test vectors in `tests/vectors` share
+//! with other clients.
 pub mod alarm;
 pub mod body;
 pub mod card;

@@ -13,7 +13,8 @@ pub const MAX_FILE_NAME_BYTES: usize = 255;
 /// What looks like letters and digits: the part of UTS #39's confusables whose look is ASCII, in lower case.
 const CONFUSABLES: &str = include_str!("confusables.txt");
 
-/// Checks a display name: 1 to 64 bytes, in normalisation form C, without characters that cannot be seen or that move others.
+/// Checks a display name: 1 to 64 bytes, in normalisation form C, without characters that cannot be seen or that move
+/// others.
 ///
 /// # Errors
 /// [`SealedError::Name`].

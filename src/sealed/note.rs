@@ -1,5 +1,5 @@
-//! Notes: how a member that has missed something asks for it. A note hangs on no leaf and no chain, only on the room secret of an epoch in
-//! which both were members, and brings a fresh leaf to answer to.
+//! Notes: how a member that has missed something asks for it. A note hangs on no leaf and no chain, only on the room
+//! secret of an epoch in which both were members, and brings a fresh leaf to answer to.
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -30,7 +30,7 @@ pub enum Lacks {
 /// A note, once it has been opened and its signature checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
-    /// Whom it asks, 1 to [`MAX_ASKED`].
+    /// The members that it asks, 1 to [`MAX_ASKED`].
     pub to: Vec<Fingerprint>,
     /// The newest epoch that its sender knows.
     pub epoch: u32,
@@ -51,7 +51,8 @@ impl Note {
     /// Seals it under the keys of its epoch: the string `shared` of a packet.
     ///
     /// # Errors
-    /// [`SealedError::Epoch`] if the keys are of another epoch, [`SealedError::Key`] if the cryptographic library fails.
+    /// [`SealedError::Epoch`] if the keys are of another epoch, [`SealedError::Key`] if the cryptographic library
+    /// fails.
     pub fn seal(
         &self,
         identity: &Identity,
@@ -75,7 +76,8 @@ impl Note {
 
     /// Opens a note of the member with this key.
     ///
-    /// In this order: base64, version, tag, length, epoch, opening, padding, length, JSON, signature, `to`, `epoch`, `lacks`.
+    /// In this order: base64, version, tag, length, epoch, opening, padding, length, JSON, signature, `to`, `epoch`,
+    /// `lacks`.
     ///
     /// # Errors
     /// The [`SealedError`] of the first of these that fails.

@@ -50,7 +50,7 @@ pub struct After {
 /// What goes with a message each time that it is sent: `{view, after?}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Extra {
-    /// Whom the sender takes to be in the room.
+    /// The members that the sender takes to be in the room.
     pub view: View,
     /// The newest messages of up to four others that the sender has seen.
     pub after: Vec<After>,
@@ -189,8 +189,8 @@ pub fn write(core: &[u8], extra: &Extra, bytes: Option<&[u8]>) -> Result<Zeroizi
 impl Plain {
     /// Reads what a member signed.
     ///
-    /// In this order: lengths, `core` (JSON, `n`, `at`, `to`, `gone`, `timer`, `marks`, `quiet`, `type`, `body`), `extra` (JSON, `view`,
-    /// `after`), bytes. Unknown fields are ignored; the body of an unknown type too.
+    /// In this order: lengths, `core` (JSON, `n`, `at`, `to`, `gone`, `timer`, `marks`, `quiet`, `type`, `body`),
+    /// `extra` (JSON, `view`, `after`), bytes. Unknown fields are ignored; the body of an unknown type too.
     ///
     /// # Errors
     /// [`SealedError::Length`], [`SealedError::Json`], [`SealedError::Field`] or [`SealedError::Name`].

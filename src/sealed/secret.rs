@@ -1,6 +1,7 @@
 //! The secrets of a room and the symmetric cryptography under them.
 //!
-//! `R`, the room secret of an epoch, gives four keys, each for one purpose: cards, the PSK of every hand, the authenticator in views, notes.
+//! `R`, the room secret of an epoch, gives four keys, each for one purpose: cards, the PSK of every hand, the
+//! authenticator in views, notes.
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey},
     hkdf::{HKDF_SHA256, KeyType, Salt},

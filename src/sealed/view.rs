@@ -1,4 +1,5 @@
-//! The view: a short hash of who is in the room, which every message carries, so that two members who see different rooms find out.
+//! The view: a short hash of who is in the room, which every message carries, so that two members who see different
+//! rooms find out.
 use super::{Fingerprint, encoding::length_prefixed, fingerprint::sha256, secret::EpochKeys};
 
 /// Bytes of a [`View`].

@@ -183,7 +183,8 @@ pub enum RoomEvent {
         /// Whether the owner was heard so lately that it may only have been cut off.
         soon: bool,
     },
-    /// Nothing has come from the owner for so many minutes: it is away, or this member is cut off and may not know who was removed.
+    /// Nothing has come from the owner for so many minutes: it is away, or this member is cut off and may not know who
+    /// was removed.
     OwnerSilent {
         /// How many.
         minutes: u64,

@@ -111,7 +111,8 @@ impl SealedRoom {
         self.act(move |machine, now| machine.reply(of, n, &text, to, now)).await
     }
 
-    /// Changes the text of one's own message `n`, in the conversation with `to` alone if it is given. [`RoomEvent::Sent`] told its number.
+    /// Changes the text of one's own message `n`, in the conversation with `to` alone if it is given.
+    /// [`RoomEvent::Sent`] told its number.
     ///
     /// # Errors
     /// As [`reply`](Self::reply).
@@ -159,7 +160,8 @@ impl SealedRoom {
         self.step(move |machine, now| machine.typing(on, now)).await
     }
 
-    /// Lets the others see that this member has read the messages of `of` up to `n`; nothing if the room has no such marks.
+    /// Lets the others see that this member has read the messages of `of` up to `n`; nothing if the room has no such
+    /// marks.
     ///
     /// # Errors
     /// The membership is over.
@@ -167,8 +169,8 @@ impl SealedRoom {
         self.step(move |machine, now| machine.read(of, n, now)).await
     }
 
-    /// Takes the office of an owner that the server says is gone, as its heir; [`RoomEvent::OwnerGone`] says that it is possible. It rests on the
-    /// server's word alone: ask the owner, if you can.
+    /// Takes the office of an owner that the server says is gone, as its heir; [`RoomEvent::OwnerGone`] says that it is
+    /// possible. It rests on the server's word alone: ask the owner, if you can.
     ///
     /// # Errors
     /// Not its heir, or the owner is here.

@@ -157,7 +157,8 @@ pub struct SendMessages<'a> {
     /// The recipients that are named, nobody twice; empty only with `rest`.
     #[serde(borrow)]
     pub to: Vec<Payload<'a>>,
-    /// A version of the room: besides those in `to`, everybody gets the packet that was in the room at that version, except the sender.
+    /// A version of the room: besides those in `to`, everybody gets the packet that was in the room at that version,
+    /// except the sender.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rest: Option<u64>,
     /// Whether the packet is kept for recipients whose connection is away; by default it is.

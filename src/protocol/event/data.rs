@@ -199,7 +199,8 @@ impl std::fmt::Debug for Message {
     }
 }
 
-/// `sent`. Every recipient that was named is in exactly one of the three lists; of the others, those who were not reached are.
+/// `sent`. Every recipient that was named is in exactly one of the three lists; of the others, those who were not
+/// reached are.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Sent {
     /// The room; absent in no answer.

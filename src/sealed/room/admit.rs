@@ -105,7 +105,8 @@ impl Machine {
         }
     }
 
-    /// The members in the room after an absence: all others have left, and those that joined meanwhile are not here yet.
+    /// The members in the room after an absence: all others have left, and those that joined meanwhile are not here
+    /// yet.
     pub(super) fn caught_up(&mut self, owner_id: String, joined: Vec<Listed>, stayed: &[String]) {
         let here: HashSet<&str> =
             stayed.iter().map(String::as_str).chain(joined.iter().map(|listed| listed.user_id.as_str())).collect();
@@ -280,7 +281,8 @@ impl Machine {
         }
     }
 
-    /// Whether an invite has run out by its owner's clock, as far as that is known here. A clock of one's own that is wrong excludes nobody.
+    /// Whether an invite has run out by its owner's clock, as far as that is known here. A clock of one's own that is
+    /// wrong excludes nobody.
     fn is_expired(&self, expiry: u64) -> bool {
         let clock_ms = if self.is_owner_by_chain() {
             Some(self.clock.wall)

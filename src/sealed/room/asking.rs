@@ -1,4 +1,5 @@
-//! Healing, as rules: asking by notes for a secret or a chain that is lacking, and handing the secret to members that lack it.
+//! Healing, as rules: asking by notes for a secret or a chain that is lacking, and handing the secret to members that
+//! lack it.
 use super::{
     healing::Lacking,
     machine::Machine,
@@ -12,7 +13,8 @@ use crate::sealed::{
     random,
 };
 
-/// A member that is not the owner waits so long, at random, before it hands on a secret unasked, in milliseconds of connected time.
+/// A member that is not the owner waits so long, at random, before it hands on a secret unasked, in milliseconds of
+/// connected time.
 const UNASKED_LEAST_MS: u64 = 5_000;
 const UNASKED_SPREAD_MS: u64 = 25_000;
 /// How many members but the owner hand on a secret unasked.
@@ -88,7 +90,8 @@ impl Machine {
         member.leaf = note.leaf;
         if let Some(chain) = &mut self.sending.chain {
             let handed_to = chain.audience.remove(&from);
-            // The hand went to a leaf that the member had given up long ago: if its card was rolled back, somebody may have that leaf.
+            // The hand went to a leaf that the member had given up long ago: if its card was rolled back, somebody may
+            // have that leaf.
             let old = handed_to.is_some_and(|handed| handed.saturating_add(1) < generation);
             if old && self.healing.renewed.is_none_or(|at| time - at >= RENEW_MS) {
                 self.healing.renewed = Some(time);

@@ -1,5 +1,5 @@
-//! What messages say, once it is known who said it: they wait for a moment for what their authors had seen, differences come to light, and then
-//! they are taken at their word.
+//! What messages say, once it is known who said it: they wait for a moment for what their authors had seen, differences
+//! come to light, and then they are taken at their word.
 use super::{
     heard::{Line, Side, short},
     machine::{Early, Machine, Need},

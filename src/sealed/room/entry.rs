@@ -54,7 +54,8 @@ impl Machine {
         Ok((machine, request))
     }
 
-    /// A room that one was invited to. Send the request, then hand [`Fact::Joined`](super::Fact::Joined) to [`Machine::handle`].
+    /// A room that one was invited to. Send the request, then hand [`Fact::Joined`](super::Fact::Joined) to
+    /// [`Machine::handle`].
     ///
     /// # Errors
     /// [`SealedError::Name`] for a name that is not allowed, [`SealedError::Key`] if the cryptographic library fails.

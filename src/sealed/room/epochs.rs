@@ -6,7 +6,8 @@ use crate::sealed::{
     secret::{EpochKeys, RoomSecret},
 };
 
-/// How long messages of an old epoch are still read once the new one is answered for, in milliseconds of connected time.
+/// How long messages of an old epoch are still read once the new one is answered for, in milliseconds of connected
+/// time.
 const OLD_EPOCH_MS: u64 = 120_000;
 /// Of how many epochs the keys for notes are kept, and how far a member may be behind.
 pub(super) const MOST_EPOCHS: u32 = 1_024;

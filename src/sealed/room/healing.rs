@@ -1,5 +1,5 @@
-//! What is lacking, here and at others, and when it is asked for or handed on. Asking never ends and never hurries: each pause is twice the one
-//! before, until it helped or the connection is new.
+//! What is lacking, here and at others, and when it is asked for or handed on. Asking never ends and never hurries:
+//! each pause is twice the one before, until it helped or the connection is new.
 use std::collections::BTreeMap;
 
 use crate::sealed::fingerprint::Fingerprint;

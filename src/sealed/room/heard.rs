@@ -98,7 +98,7 @@ pub(super) fn short(author: Fingerprint) -> [u8; 8] {
 pub(super) struct Confirmations {
     /// By member: the number of one's first words that it has not confirmed, and when they were said.
     open: BTreeMap<Fingerprint, (u32, u64)>,
-    /// Members of whom the user was told.
+    /// Members that the user was told of.
     told: BTreeSet<Fingerprint>,
 }
 

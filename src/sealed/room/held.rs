@@ -1,7 +1,8 @@
-//! What has to wait: messages of newer epochs, whose secret has not come, and messages of members whose card is not readable yet.
+//! What has to wait: messages of newer epochs, whose secret has not come, and messages of members whose card is not
+//! readable yet.
 //!
-//! An epoch in a header is unauthenticated until the message has been opened. What waits is therefore bounded, in total and
-//! for each sender, and it expires. The alarm names the sender, so that a forged epoch harms only its forger.
+//! An epoch in a header is unauthenticated until the message has been opened. What waits is therefore bounded, in total
+//! and for each sender, and it expires. The alarm names the sender, so that a forged epoch harms only its forger.
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     mem,
@@ -14,7 +15,8 @@ use crate::sealed::alarm::Who;
 const WARN_MS: u64 = 60_000;
 /// After this long what waits is dropped, in milliseconds of connected time.
 const DROP_MS: u64 = 60_000;
-/// How much waits at most, of either kind, and how much of it from one user. What comes beyond is lost and shows as missing.
+/// How much waits at most, of either kind, and how much of it from one user. What comes beyond is lost and shows as
+/// missing.
 const MOST: Amount = Amount { facts: 256, bytes: 1 << 20 };
 const MOST_OF_ONE: Amount = Amount { facts: 64, bytes: 1 << 18 };
 
@@ -62,7 +64,7 @@ pub(super) struct Held {
     newer: Waiting,
     /// Users who claim a newer epoch, and when the user is told of them.
     claims: BTreeMap<String, (u64, Who)>,
-    /// Users of whom the user was told since the epoch began: once is enough.
+    /// Members that the user was told of since the epoch began: once is enough.
     told: BTreeSet<String>,
     early: Waiting,
 }

@@ -30,8 +30,8 @@ pub struct Now {
     pub wall_ms: u64,
 }
 
-/// Something that the server says of its own accord (or, for `Created` and `Joined`, in answer to the request for entry), or that the connection
-/// does. `version` is the room's after it, as the server counts.
+/// Something that the server says of its own accord (or, for `Created` and `Joined`, in answer to the request for
+/// entry), or that the connection does. `version` is the room's after it, as the server counts.
 #[derive(Debug)]
 pub enum Fact {
     /// The room was created.
@@ -70,7 +70,7 @@ pub enum Fact {
     },
     /// The server names another owner.
     OwnerChanged {
-        /// Whom.
+        /// The member.
         owner_id: String,
         /// The room's version.
         version: u64,
@@ -88,7 +88,7 @@ pub enum Fact {
     },
     /// A message.
     Message {
-        /// From whom, by the server's word.
+        /// The sender, by the server's word.
         user_id: String,
         /// The part for this member; empty if there is none.
         content: String,
@@ -123,7 +123,7 @@ pub enum Answer {
     Key(SecretString),
     /// The list of members, oneself among them or not.
     Members {
-        /// Whom the server names the owner.
+        /// The member that the server names the owner.
         owner_id: String,
         /// Everyone.
         members: Vec<Listed>,

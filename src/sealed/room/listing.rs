@@ -1,5 +1,7 @@
-//! Asking for the list of members: again and again while someone in it is not readable, and before a chain is handed to all.
-/// How soon the list of members is asked for again, in milliseconds of connected time; doubles each time up to the second.
+//! Asking for the list of members: again and again while someone in it is not readable, and before a chain is handed to
+//! all.
+/// How soon the list of members is asked for again, in milliseconds of connected time; doubles each time up to the
+/// second.
 const RELIST_MS: u64 = 1_000;
 const RELIST_LONGEST_MS: u64 = 30_000;
 /// For how long a list is new.

@@ -1,4 +1,5 @@
-//! Who is accepted, who is gone, and which invites are spent. All state hangs on the fingerprint, never on the server's user id.
+//! Who is accepted, who is gone, and which invites are spent. All state hangs on the fingerprint, never on the server's
+//! user id.
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::sealed::{
@@ -102,8 +103,8 @@ impl TheirChain {
         Ok(Self { epoch: self.epoch, generation: self.generation, index: self.index, key })
     }
 
-    /// The keys at an index that is not below the next, and the chain to keep if the message turns out to be good. What lies
-    /// between is thrown away. This chain is left as it is.
+    /// The keys at an index that is not below the next, and the chain to keep if the message turns out to be good. What
+    /// lies between is thrown away. This chain is left as it is.
     pub(super) fn step_to(&self, index: u32) -> Result<(StepKeys, Self), SealedError> {
         let (mut next, mut keys) = self.key.step()?;
         for _ in self.index..index {
@@ -190,7 +191,7 @@ pub(super) struct MemberTable {
     pub(super) not_here: BTreeSet<String>,
     /// Dropped here before the server said so: what it still delivers from them is ignored.
     pub(super) dropped: BTreeSet<String>,
-    /// All whom the owner accepted at its last rekey.
+    /// All members that the owner accepted at its last rekey.
     pub(super) roster: Option<BTreeSet<Fingerprint>>,
     /// Changes with each member that comes or goes.
     pub(super) version: u64,

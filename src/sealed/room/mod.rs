@@ -1,8 +1,8 @@
 //! One membership in a sealed room, as a state machine without I/O.
 //!
-//! [`Machine`] has no socket, no thread and no clock: it can be used with any transport and in any runtime. Its user pushes in
-//! what happened and pulls out what to do. Every call returns a [`Step`], which holds commands for the server and events for
-//! the user:
+//! [`Machine`] has no socket, no thread and no clock: it can be used with any transport and in any runtime. Its user
+//! pushes in what happened and pulls out what to do. Every call returns a [`Step`], which holds commands for the server
+//! and events for the user:
 //!
 //! | What happened | Call |
 //! | --- | --- |
@@ -21,7 +21,8 @@
 //! 5. After each call, set a timer to [`Machine::next_deadline`].
 //! 6. Drop the machine after [`Event::Ended`]. That wipes its keys.
 //!
-//! `examples/machine.rs` drives two machines over a server in memory, and `subrosa::client` drives one over a connection.
+//! `examples/machine.rs` drives two machines over a server in memory, and `subrosa::client` drives one over a
+//! connection.
 //!
 //! ```text
 //! create / join → request → Fact::Created / Joined → Event::Entered
@@ -32,8 +33,8 @@
 //! remove → rekey: RemoveMember, ResetKeys → answers → Send(secret), SetCard → Event::Rekeyed
 //! ```
 //!
-//! Times are unix milliseconds and must not run backwards. Calls that open or seal messages take from 0.1 ms to some 20 ms (a
-//! full room). The machine is `Send`: run it on a thread of its own where that is too long.
+//! Times are unix milliseconds and must not run backwards. Calls that open or seal messages take from 0.1 ms to some 20
+//! ms (a full room). The machine is `Send`: run it on a thread of its own where that is too long.
 
 // From the ground up: the state and its parts, then the rules, then the calls.
 mod input;

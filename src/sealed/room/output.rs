@@ -52,12 +52,12 @@ pub enum Command {
     ResetKeys,
     /// `remove-member`.
     RemoveMember {
-        /// Whom.
+        /// The member.
         user_id: String,
     },
     /// `transfer-owner`.
     HandOver {
-        /// To whom.
+        /// The recipient.
         user_id: String,
     },
     /// `leave-room`.
@@ -310,7 +310,7 @@ pub enum Event {
     },
     /// The room could not be handed over.
     HandOverFailed {
-        /// To whom.
+        /// The recipient.
         to: Fingerprint,
     },
     /// The room has a new secret; links from before are dead.
@@ -320,7 +320,7 @@ pub enum Event {
     },
     /// The server would not carry the new room secret to these members.
     RekeyUndelivered {
-        /// Whom it did not reach.
+        /// The members that it did not reach.
         members: Vec<Fingerprint>,
     },
     /// The server had to drop events.

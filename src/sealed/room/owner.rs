@@ -1,5 +1,5 @@
-//! Owning the room: invites, heirs, handing it over, and taking it over. The chain proves the owner; the server's word alone makes nobody the
-//! owner.
+//! Owning the room: invites, heirs, handing it over, and taking it over. The chain proves the owner; the server's word
+//! alone makes nobody the owner.
 use super::{
     input::Answer,
     machine::{Awaited, Machine, OwnerHeard},
@@ -147,7 +147,8 @@ impl Machine {
         named == Some(self.trusted.chain.owner())
     }
 
-    /// Warns if the owner that the server names has not proved itself in time, and withdraws a hand-over that came to nothing.
+    /// Warns if the owner that the server names has not proved itself in time, and withdraws a hand-over that came to
+    /// nothing.
     pub(super) fn expire_office(&mut self) {
         let time = self.time();
         if let Some((to, _)) = self.owner_state.handing.filter(|(_, until)| *until <= time) {
@@ -185,7 +186,8 @@ impl Machine {
             grant.links().len() > self.trusted.chain.links().len() + 1 && grant.continues(&self.trusted.chain)
         };
         if grant.as_ref().is_some_and(further) {
-            // It comes of an owner that this member does not follow: perhaps both were told different things by the server.
+            // It comes of an owner that this member does not follow: perhaps both were told different things by the
+            // server.
             return;
         }
         let grant = grant.filter(|grant| {
@@ -277,7 +279,8 @@ impl Machine {
         self.ask(Command::HandOver { user_id }, Awaited::HandOver(to));
     }
 
-    /// The server has answered `transfer-owner`. From here on the successor has to prove itself; this member's word counts no more.
+    /// The server has answered `transfer-owner`. From here on the successor has to prove itself; this member's word
+    /// counts no more.
     pub(super) fn hand_over_answered(&mut self, to: Fingerprint, answer: &Answer) {
         if self.owner_state.handing.take_if(|(handing, _)| *handing == to).is_none() {
             return;

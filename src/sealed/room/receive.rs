@@ -1,5 +1,5 @@
-//! Messages that come in: opened, attributed, counted, and only then believed. Until a message's chain, padding and signature hold, nothing
-//! changes; from then on its chain is kept whatever else is wrong with it.
+//! Messages that come in: opened, attributed, counted, and only then believed. Until a message's chain, padding and
+//! signature hold, nothing changes; from then on its chain is kept whatever else is wrong with it.
 use super::{
     heard::Side,
     input::Fact,
@@ -144,7 +144,8 @@ impl Machine {
         self.read_in(from, who, &plain, outside.epoch, false);
     }
 
-    /// The chain of a room message: the one at hand, or the one that came with it. The one at hand is put back by the caller.
+    /// The chain of a room message: the one at hand, or the one that came with it. The one at hand is put back by the
+    /// caller.
     fn find_chain(&mut self, from: Fingerprint, content: &str, epoch: u32, at: Position) -> Found {
         let Some(member) = self.trusted.members.get_mut(&from) else { return Found::Refused(None) };
         match &member.chain {
@@ -201,7 +202,8 @@ impl Machine {
         }
     }
 
-    /// Nothing if the leaf that it is sealed to is not there any more; [`SealedError::Epoch`] if the epoch is not of this membership.
+    /// Nothing if the leaf that it is sealed to is not there any more; [`SealedError::Epoch`] if the epoch is not of
+    /// this membership.
     fn open_private(
         &mut self,
         from: Fingerprint,
@@ -279,7 +281,8 @@ impl Machine {
             return;
         }
         self.update_view();
-        // In a replay this member may go from one view to another over several at once: the messages after it will tell.
+        // In a replay this member may go from one view to another over several at once: the messages after it will
+        // tell.
         if of == self.trusted.epochs.number() && self.may_send() {
             self.trusted.views.check(from, plain.extra.view, self.clock.time);
         }

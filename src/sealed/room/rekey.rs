@@ -1,5 +1,5 @@
-//! Changing the room secret: removing members and beginning an epoch as the owner, and taking the secret of a newer epoch from any member that
-//! brings it with its proof.
+//! Changing the room secret: removing members and beginning an epoch as the owner, and taking the secret of a newer
+//! epoch from any member that brings it with its proof.
 use super::{
     epochs::MOST_EPOCHS,
     input::{Answer, LeaveReason},

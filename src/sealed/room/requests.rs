@@ -46,7 +46,8 @@ impl Machine {
     /// Says something to everyone in the room.
     ///
     /// # Errors
-    /// [`IntentError::NotInside`], [`Alone`](IntentError::Alone), [`TooLong`](IntentError::TooLong) or [`Busy`](IntentError::Busy).
+    /// [`IntentError::NotInside`], [`Alone`](IntentError::Alone), [`TooLong`](IntentError::TooLong) or
+    /// [`Busy`](IntentError::Busy).
     pub fn send_text(&mut self, text: &str, now: Now) -> Result<(MessageId, Step), IntentError> {
         self.inside(now)?;
         if self.trusted.members.is_empty() { Err(IntentError::Alone) } else { self.queue_text(text, None) }
@@ -126,8 +127,8 @@ impl Machine {
         self.speak(Body::React { re, text: Zeroizing::new(sign.to_owned()) }, to)
     }
 
-    /// Sets, as the owner, after how many seconds messages disappear (0 for never, at most a year), and whether there are typing and read
-    /// marks.
+    /// Sets, as the owner, after how many seconds messages disappear (0 for never, at most a year), and whether there
+    /// are typing and read marks.
     ///
     /// # Errors
     /// [`IntentError::NotInside`], [`NotOwner`](IntentError::NotOwner), [`TooLong`](IntentError::TooLong) or
@@ -208,8 +209,8 @@ impl Machine {
         if line.is_some_and(|line| lines.contains(&line)) { Ok(()) } else { Err(IntentError::NoSuchMessage) }
     }
 
-    /// Makes an invite, which comes as [`Event::Invite`](super::Event::Invite) with the same id. `expires_in` is its life, in
-    /// whole seconds, at least 1; `None` for as long as the room.
+    /// Makes an invite, which comes as [`Event::Invite`](super::Event::Invite) with the same id. `expires_in` is its
+    /// life, in whole seconds, at least 1; `None` for as long as the room.
     ///
     /// # Errors
     /// [`IntentError::NotInside`] or [`NotOwner`](IntentError::NotOwner).
@@ -241,8 +242,8 @@ impl Machine {
     /// Changes the room secret: all links made so far are dead.
     ///
     /// # Errors
-    /// [`IntentError::NotInside`], [`NotOwner`](IntentError::NotOwner), or [`Busy`](IntentError::Busy) while the room is being
-    /// handed over.
+    /// [`IntentError::NotInside`], [`NotOwner`](IntentError::NotOwner), or [`Busy`](IntentError::Busy) while the room
+    /// is being handed over.
     pub fn rekey(&mut self, now: Now) -> Result<Step, IntentError> {
         self.owning(now)?;
         self.begin_rekey(None);
@@ -273,8 +274,8 @@ impl Machine {
         Ok(self.finish())
     }
 
-    /// Takes the office of an owner that the server says is gone, as its heir: by the person's decision, never by itself.
-    /// [`Event::OwnerGone`](super::Event::OwnerGone) with this member as the heir says that it is possible.
+    /// Takes the office of an owner that the server says is gone, as its heir: by the person's decision, never by
+    /// itself. [`Event::OwnerGone`](super::Event::OwnerGone) with this member as the heir says that it is possible.
     ///
     /// # Errors
     /// [`IntentError::NotInside`] or [`NotOwner`](IntentError::NotOwner).
@@ -371,8 +372,8 @@ impl Machine {
         self.trusted.chain.owner().fingerprint()
     }
 
-    /// Whether this client can invite, remove and so on: it owns the room by the chain, whatever the server says, and is not handing it
-    /// over.
+    /// Whether this client can invite, remove and so on: it owns the room by the chain, whatever the server says, and
+    /// is not handing it over.
     pub fn is_owner(&self) -> bool {
         self.governs()
     }

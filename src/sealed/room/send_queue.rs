@@ -120,7 +120,8 @@ impl OwnChain {
         self.index = CHAIN_MESSAGES;
     }
 
-    /// Takes the next index: its place, the chain key to hand on, and the keys of the message. No index is given out twice.
+    /// Takes the next index: its place, the chain key to hand on, and the keys of the message. No index is given out
+    /// twice.
     pub(super) fn take(&mut self) -> Result<(Position, ChainKey, StepKeys), SealedError> {
         if self.is_used_up() {
             return Err(SealedError::Key);

@@ -1,7 +1,7 @@
 //! Messages that go out: one at a time, so that the fate of one is known before the next number is used.
 //!
-//! A message gets its number when its turn comes, not when it is written. Its core never changes. At each sending it takes the next place in the
-//! chain and a new extra.
+//! A message gets its number when its turn comes, not when it is written. Its core never changes. At each sending it
+//! takes the next place in the chain and a new extra.
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{

@@ -15,8 +15,8 @@ const OWNER_SILENT_MS: u64 = 660_000;
 const FAILING_MS: u64 = 60_000;
 
 impl Machine {
-    /// When [`Machine::tick`] has something to do, in milliseconds of the clock that only goes on; earlier calls do no harm. `None`
-    /// before the first call, and while nothing is waited for.
+    /// When [`Machine::tick`] has something to do, in milliseconds of the clock that only goes on; earlier calls do no
+    /// harm. `None` before the first call, and while nothing is waited for.
     pub fn next_deadline(&self) -> Option<u64> {
         if self.phase != Phase::Inside || !self.clock.connected {
             return None;
